@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all a newcomer needs; each sets up what it lacks.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup up demo test test-all check format clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml setup.sh
+	PYTHON="$(PYTHON)" bash setup.sh
+	touch $@
+
+up: setup
+	$(BIN)/lipsum up
+
+demo: setup
+	$(BIN)/lipsum demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not servers and not slow"
+
+test-all: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.render --check
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The environment and what can be made again; never data/, which holds jobs and models.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,55 @@
+"""The API as a FastAPI app. `create_app` has no effect until the app starts.
+
+No documentation routes of FastAPI's: they would be open to everybody and load scripts from
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from api import errors
+from api.auth import authenticate
+from api.context import RequestContext
+from api.routes import files, health, inference, jobs, models
+from api.services import open_services
+from core.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app of these settings. Everything it shares lives in `app.state.services`."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as opened:
+            app.state.services = opened
+            yield
+
+    app = FastAPI(
+        title="Lipsum",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    errors.install(app)
+    app.add_middleware(RequestContext)
+    app.include_router(health.router)
+    app.include_router(_keyed_routes())
+    return app
+
+
+def _keyed_routes() -> APIRouter:
+    """Every route but the health check: whatever is added here asks for a key."""
+    keyed = APIRouter(
+        prefix="/v1",
+        dependencies=[Depends(authenticate)],
+        responses=errors.documented(400, 401, 404, 503),
+    )
+    for resource in (files, jobs, models, inference):
+        keyed.include_router(resource.router)
+    return keyed

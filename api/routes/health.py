@@ -1,0 +1,14 @@
+"""Whether the API answers. Public, and so without any details."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.schemas.health import Health
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def health() -> Health:
+    return Health()

@@ -1,0 +1,169 @@
+"""Fine-tuning jobs: create, watch, cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+
+from api.auth import Authenticated, Principal
+from api.bodies import described, json_body
+from api.errors import documented
+from api.schemas.jobs import (
+    EVENT_PREFIX,
+    FineTuningJob,
+    FineTuningJobCheckpoint,
+    FineTuningJobEvent,
+    checkpoint_object,
+    event_object,
+    job_object,
+)
+from api.schemas.lists import After, Limit, ListOf, Order, list_of
+from api.services import InServices, Services
+from core import doorbell
+from core.errors import InvalidRequest
+from core.ids import new_id
+from core.jobs.lookup import RecordsLookup
+from core.jobs.request import JobRequest
+from core.jobs.resolve import resolve_job
+from core.records import events, files, jobs, models, results
+from core.records.tables import Job
+from core.validation import shown
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+
+
+def _refuse_metadata_filter(request: Request) -> None:
+    """OpenAI's SDK can ask for it; ignoring it would answer another question."""
+    if any(name.startswith("metadata") for name in request.query_params):
+        raise InvalidRequest(
+            "Jobs cannot be filtered by metadata; list them and compare their `metadata`.",
+            code="unsupported_filter",
+            param="metadata",
+        )
+
+
+@router.post("", openapi_extra=described(JobRequest), responses=documented(413))
+def create_job(
+    body: Annotated[JobRequest, Depends(json_body(JobRequest))],
+    background: BackgroundTasks,
+    principal: Authenticated,
+    services: InServices,
+) -> FineTuningJob:
+    """Everything that can be checked is checked now; the job then waits for a worker."""
+    job_id = new_id("ftjob")
+    with services.database.read() as session:
+        lookup = RecordsLookup(session, principal.project_id)
+        spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
+    written = body.model_dump(mode="json", exclude_unset=True)
+    with services.database.write() as session:
+        job = jobs.create(session, principal.project_id, spec, written)
+    background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
+    return _whole(services, principal, job.id)
+
+
+@router.get("", dependencies=[Depends(_refuse_metadata_filter)])
+def list_jobs(
+    principal: Authenticated,
+    services: InServices,
+    after: After = None,
+    limit: Limit = 20,
+    order: Order = "desc",
+) -> ListOf[FineTuningJob]:
+    """One page of the project's jobs, without their results and transitions."""
+    with services.database.read() as session:
+        page = jobs.list_jobs(session, principal.project_id, after=after, order=order, limit=limit)
+        made = _result_files(session, principal, page.items)
+        places = jobs.queue_positions(session, page.items)
+    return list_of(
+        [job_object(job, made[job.id], places.get(job.id)) for job in page.items], page.has_more
+    )
+
+
+@router.get("/{job_id}")
+def retrieve_job(job_id: str, principal: Authenticated, services: InServices) -> FineTuningJob:
+    """One job, with its results and every status it had."""
+    return _whole(services, principal, job_id)
+
+
+@router.post("/{job_id}/cancel", responses=documented(409))
+def cancel_job(
+    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+) -> FineTuningJob:
+    """A job that waits is cancelled at once; one that runs is `cancelling` until it stopped."""
+    with services.database.write() as session:
+        jobs.request_cancel(session, principal.project_id, job_id)
+    background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
+    return _whole(services, principal, job_id)
+
+
+@router.get("/{job_id}/events")
+def list_events(
+    job_id: str,
+    principal: Authenticated,
+    services: InServices,
+    after: Annotated[
+        str | None,
+        Query(max_length=128, description="Id or sequence of the last event seen."),
+    ] = None,
+    limit: Limit = 20,
+    order: Order = "desc",
+) -> ListOf[FineTuningJobEvent]:
+    """One page of the job's events, newest first unless `order` is `asc`."""
+    with services.database.read() as session:
+        page = events.list_events(
+            session,
+            principal.project_id,
+            job_id,
+            after=_sequence(job_id, after),
+            order=order,
+            limit=limit,
+        )
+    return list_of([event_object(event) for event in page.items], page.has_more)
+
+
+@router.get("/{job_id}/checkpoints")
+def list_checkpoints(
+    job_id: str,
+    principal: Authenticated,
+    services: InServices,
+    after: After = None,
+    limit: Limit = 10,
+) -> ListOf[FineTuningJobCheckpoint]:
+    """One page of the job's checkpoints, newest first."""
+    with services.database.read() as session:
+        jobs.get(session, principal.project_id, job_id)
+        page = models.checkpoints(session, principal.project_id, job_id, after=after, limit=limit)
+    return list_of([checkpoint_object(model) for model in page.items], page.has_more)
+
+
+def _whole(services: Services, principal: Principal, job_id: str) -> FineTuningJob:
+    with services.database.read() as session:
+        job = jobs.get(session, principal.project_id, job_id)
+        made = _result_files(session, principal, [job])
+        places = jobs.queue_positions(session, [job])
+        transitions = jobs.list_transitions(session, principal.project_id, job_id)
+        table = results.list_split_results(session, principal.project_id, job_id)
+    return job_object(job, made[job_id], places.get(job_id), transitions, table)
+
+
+def _result_files(session: Session, principal: Principal, found: list[Job]) -> dict[str, list[str]]:
+    made = files.result_files(session, principal.project_id, [job.id for job in found])
+    return {job_id: [row.id for row in rows] for job_id, rows in made.items()}
+
+
+def _sequence(job_id: str, after: str | None) -> int | None:
+    """The sequence that an event's id ends with, or is. Raises InvalidRequest."""
+    if after is None:
+        return None
+    number = after.removeprefix(f"{EVENT_PREFIX}{job_id.removeprefix('ftjob-')}-")
+    if not (number.isascii() and number.isdigit()) or len(number) > 15:
+        raise InvalidRequest(
+            f"after is {shown(after)}; it must be the id or the sequence of one of this job's "
+            "events.",
+            param="after",
+        )
+    return int(number)

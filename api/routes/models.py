@@ -1,0 +1,97 @@
+"""Models: bases, and what jobs made of them; their weights whole and file by file."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.auth import Authenticated, Principal
+from api.downloads import Stored, download
+from api.errors import documented
+from api.schemas.lists import After, Limit, ListOf, Order, list_of
+from api.schemas.models import ModelDeleted, ModelObject, model_object
+from api.services import InServices, Services
+from core.errors import NotFound
+from core.records import models
+from core.records.pages import MAX_LIMIT
+from core.records.tables import Model
+from core.validation import shown
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("")
+def list_models(
+    principal: Authenticated,
+    services: InServices,
+    after: After = None,
+    limit: Limit = MAX_LIMIT,  # OpenAI's SDK does not ask for a second page of models
+    order: Order = "desc",
+) -> ListOf[ModelObject]:
+    """Bases and the project's own models."""
+    with services.database.read() as session:
+        page = models.list_models(
+            session, principal.project_id, after=after, order=order, limit=limit
+        )
+    return list_of([model_object(row) for row in page.items], page.has_more)
+
+
+@router.get("/{model_id}")
+def retrieve_model(model_id: str, principal: Authenticated, services: InServices) -> ModelObject:
+    """One model."""
+    return model_object(_get(services, principal, model_id))
+
+
+@router.delete("/{model_id}", responses=documented(403))
+def delete_model(model_id: str, principal: Authenticated, services: InServices) -> ModelDeleted:
+    """A fine-tuned model is gone for its project; a base is the operator's."""
+    with services.database.write() as session:
+        models.delete(session, principal.project_id, model_id)
+    return ModelDeleted(id=model_id)
+
+
+@router.get(
+    "/{model_id}/weights",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/x-tar": {}}},
+        206: {"content": {"application/x-tar": {}}},
+        **documented(416, 507),
+    },
+)
+def download_weights(
+    model_id: str, request: Request, principal: Authenticated, services: InServices
+) -> Response:
+    """One uncompressed tar: weights, configuration, head, classes, model card."""
+    row = _get(services, principal, model_id)
+    stored = Stored(row.object_key, row.size, row.sha256, f"{row.id}.tar", "application/x-tar")
+    return download(request, services.store, stored)
+
+
+@router.get(
+    "/{model_id}/files/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"content": {"application/octet-stream": {}}},
+        **documented(416, 507),
+    },
+)
+def download_model_file(
+    model_id: str, name: str, request: Request, principal: Authenticated, services: InServices
+) -> Response:
+    """One file of the weights: a range of the tar, found by the row and by no path."""
+    row = _get(services, principal, model_id)
+    place = row.members.get(name)
+    if place is None:
+        raise NotFound(
+            f"{row.id} has no file {shown(name)}; it has {', '.join(row.members)}.", param="name"
+        )
+    offset, size = place
+    stored = Stored(row.object_key, size, f"{row.sha256}-{offset}", name, offset=offset)
+    return download(request, services.store, stored)
+
+
+def _get(services: Services, principal: Principal, model_id: str) -> Model:
+    with services.database.read() as session:
+        return models.get(session, principal.project_id, model_id, param="model_id")

@@ -1,0 +1,1 @@
+"""The wire's shapes: OpenAI's where it has them, our fields beside theirs."""

@@ -1,0 +1,226 @@
+"""OpenAI's fine-tuning job, its events and checkpoints, with our fields beside theirs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from core.jobs.request import EvaluationRequest
+from core.jobs.spec import JobSpec
+from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
+
+EVENT_PREFIX = "ftevent-"
+
+
+class JobError(BaseModel):
+    """Why a job failed; `code` tells the user's fault from ours."""
+
+    code: str
+    message: str
+    param: str | None
+
+
+class Progress(BaseModel):
+    """How far a job is. `fraction` is of the whole job, 0 to 1."""
+
+    step: int
+    total_steps: int
+    fraction: float
+    updated_at: int | None
+
+
+class Transition(BaseModel):
+    """One change of a job's status."""
+
+    to: str
+    reason: str | None
+    attempt: int
+    at: float = Field(description="Seconds since 1970.")
+
+
+class SplitResult(BaseModel):
+    """One number of the result table, with its 95 % interval where it has one."""
+
+    seed: int
+    model: str = Field(description="zero_shot, fine_tuned, wise_ft@ALPHA, or a model id.")
+    split: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class FineTuningJob(BaseModel):
+    """OpenAI's job object; from `status_reason` on, the fields are ours."""
+
+    id: str
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    created_at: int
+    finished_at: int | None
+    estimated_finish: int | None
+    organization_id: str
+    model: str
+    fine_tuned_model: str | None
+    training_file: str
+    validation_file: str | None
+    result_files: list[str]
+    hyperparameters: dict[str, Any] = Field(description='Resolved: nothing is "auto".')
+    method: dict[str, Any] = Field(description="{type: T, T: {hyperparameters, inputs}}, resolved.")
+    seed: int
+    suffix: str | None
+    metadata: dict[str, str] | None
+    integrations: list[str]
+    trained_tokens: int | None = None
+    status: str
+    error: JobError | None
+
+    status_reason: str | None
+    phase: str | None
+    attempt: int
+    queue_position: int | None = Field(description="Jobs that wait before it; null if it does not.")
+    progress: Progress
+    started_at: int | None
+    n_seeds: int
+    evaluation: EvaluationRequest
+    transitions: list[Transition] | None = Field(
+        None, description="Every status it had, oldest first. Null in lists."
+    )
+    results: list[SplitResult] | None = Field(
+        None, description="The result table; empty before the job succeeds. Null in lists."
+    )
+
+
+class FineTuningJobEvent(BaseModel):
+    """OpenAI's event with the integer sequence it is ordered by."""
+
+    id: str
+    object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
+    created_at: int
+    level: str
+    type: str
+    message: str
+    data: dict[str, Any] | None
+    sequence: int
+
+
+class FineTuningJobCheckpoint(BaseModel):
+    """OpenAI's checkpoint; the model it names can be used as any other."""
+
+    id: str
+    object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
+    created_at: int
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str
+    metrics: dict[str, float | None]
+    step_number: int
+    seed: int | None
+
+
+def job_object(
+    job: Job,
+    result_files: list[str],
+    queue_position: int | None,
+    transitions: list[JobTransition] | None = None,
+    results: list[SplitResultRow] | None = None,
+) -> FineTuningJob:
+    """A job's row and what belongs to it, on the wire."""
+    spec = JobSpec.model_validate(job.spec)
+    inputs = {"inputs": [model.id for model in spec.inputs]} if spec.inputs else {}
+    options = {"hyperparameters": spec.hyperparameters, **inputs}
+    return FineTuningJob(
+        id=job.id,
+        created_at=int(job.created_at),
+        finished_at=_seconds(job.finished_at),
+        estimated_finish=_seconds(job.estimated_finish),
+        organization_id=job.project_id,
+        model=job.requested_model,
+        fine_tuned_model=job.fine_tuned_model,
+        training_file=job.training_file,
+        validation_file=job.validation_file,
+        result_files=result_files,
+        hyperparameters=spec.hyperparameters,
+        method={"type": spec.method, spec.method: options},
+        seed=spec.seeds[0],
+        suffix=job.suffix,
+        metadata=job.user_metadata,
+        integrations=[],
+        status=job.status,
+        error=_error(job),
+        status_reason=job.status_reason,
+        phase=job.phase,
+        attempt=job.attempt,
+        queue_position=queue_position,
+        progress=Progress(
+            step=job.step,
+            total_steps=job.total_steps,
+            fraction=job.progress,
+            updated_at=_seconds(job.progress_at),
+        ),
+        started_at=_seconds(job.started_at),
+        n_seeds=len(spec.seeds),
+        evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
+        transitions=None if transitions is None else [_transition(row) for row in transitions],
+        results=None if results is None else [_result(row) for row in results],
+    )
+
+
+def event_object(event: JobEvent) -> FineTuningJobEvent:
+    """An event's row on the wire."""
+    return FineTuningJobEvent(
+        id=f"{EVENT_PREFIX}{event.job_id.removeprefix('ftjob-')}-{event.sequence}",
+        created_at=int(event.created_at),
+        level=event.level,
+        type=event.type,
+        message=event.message,
+        data=event.data,
+        sequence=event.sequence,
+    )
+
+
+def checkpoint_object(model: Model) -> FineTuningJobCheckpoint:
+    """A checkpoint's row on the wire."""
+    return FineTuningJobCheckpoint(
+        id=model.id,
+        created_at=int(model.created_at),
+        fine_tuned_model_checkpoint=model.id,
+        fine_tuning_job_id=model.job_id or "",
+        metrics=model.metrics,
+        step_number=model.step or 0,
+        seed=model.seed,
+    )
+
+
+def _error(job: Job) -> JobError | None:
+    if job.error_message is None:
+        return None
+    return JobError(
+        code=job.status_reason or "internal", message=job.error_message, param=job.error_param
+    )
+
+
+def _transition(row: JobTransition) -> Transition:
+    return Transition(
+        to=row.to_status,
+        reason=row.reason,
+        attempt=row.attempt,
+        at=row.at,
+    )
+
+
+def _result(row: SplitResultRow) -> SplitResult:
+    return SplitResult(
+        seed=row.seed,
+        model=row.model,
+        split=row.split,
+        metric=row.metric,
+        value=row.value,
+        low=row.low,
+        high=row.high,
+        n=row.n,
+    )
+
+
+def _seconds(at: float | None) -> int | None:
+    return None if at is None else int(at)

@@ -1,0 +1,58 @@
+"""What the routes of one app share. Made when the app starts, closed when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, Request
+
+from api.spool import sweep
+from core.learning.methods import registry
+from core.objects import ObjectStore
+from core.records.engine import Database
+from core.settings import Settings
+
+CONNECT_TIMEOUT = 2.0  # seconds; the inference process is on this machine or near
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handles that are safe to share between threads and requests."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    inference: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """The services of an app. The database is migrated by whoever starts the process."""
+    registry()  # imported now rather than inside the first request's transaction
+    store = ObjectStore.from_settings(settings)
+    sweep(settings.spool_directory)
+    database = Database(settings.resolved_database_url)
+    inference = httpx.AsyncClient(
+        base_url=settings.resolved_serving_url,
+        timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
+        trust_env=False,  # a proxy has no business between two processes of one service
+    )
+    try:
+        async with inference:
+            yield Services(settings, database, store, inference)
+    finally:
+        database.close()
+
+
+def services(request: Request) -> Services:
+    """The app's services, for a route's signature."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+InServices = Annotated[Services, Depends(services)]

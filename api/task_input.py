@@ -1,0 +1,137 @@
+"""A task request's body, JSON or the image itself, as images and parameters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from api.bodies import parse_json, read_body
+from api.schemas.inference import DEFAULT_TEMPLATE, Parameters, TaskRequest
+from core.errors import InvalidRequest, TooLarge
+from core.settings import MIB, Settings
+from core.validation import shown
+
+MAX_TEXTS = 20_000  # labels times templates: what one request may have encoded
+_BASE64_GROWTH = 4 / 3
+
+
+@dataclass(frozen=True)
+class TaskInput:
+    """Images and what to do with them."""
+
+    images: list[bytes]
+    parameters: Parameters
+    is_batch: bool = False  # a list was sent, so a list of lists is the answer
+
+    @property
+    def templates(self) -> list[str]:
+        given = self.parameters.templates
+        return given or [self.parameters.hypothesis_template or DEFAULT_TEMPLATE]
+
+
+async def read_task_input(request: Request, settings: Settings) -> TaskInput:
+    """The request's input. Raises InvalidRequest and TooLarge.
+
+    What a body is, is seen in the body: clients send images with any Content-Type or none, and
+    no image begins with a brace.
+    """
+    body = await read_body(request, int(settings.max_image_bytes * _BASE64_GROWTH) + MIB)
+    if body.lstrip()[:1] != b"{" and not _says_json(request):
+        _check_image(body, settings)
+        return TaskInput([body], Parameters())
+    task = parse_json(body, TaskRequest)
+    found = _with_labels(task)
+    _check_images(found, settings)
+    _check_texts(found, settings)
+    return found
+
+
+def _says_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/json")
+
+
+def _with_labels(task: TaskRequest) -> TaskInput:
+    inputs = task.inputs
+    if isinstance(inputs, str):
+        return TaskInput([_decoded(inputs, "inputs")], task.parameters)
+    if isinstance(inputs, list):
+        images = [_decoded(text, f"inputs.{place}") for place, text in enumerate(inputs)]
+        return TaskInput(images, task.parameters, is_batch=True)
+    parameters = task.parameters
+    if parameters.candidate_labels is None:
+        parameters = parameters.model_copy(update={"candidate_labels": inputs.candidate_labels})
+    return TaskInput([_decoded(inputs.image, "inputs.image")], parameters)
+
+
+def _decoded(text: str, param: str) -> bytes:
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(
+            f"{param} is {shown(text)}, which is not base64; send the image's bytes encoded as "
+            "base64. Addresses are not fetched.",
+            code="invalid_base64",
+            param=param,
+        ) from error
+
+
+def _check_images(found: TaskInput, settings: Settings) -> None:
+    if not 1 <= len(found.images) <= settings.max_request_images:
+        raise InvalidRequest(
+            f"inputs has {len(found.images)} images; send 1 to {settings.max_request_images}.",
+            code="too_many_images",
+            param="inputs",
+        )
+    for image in found.images:
+        _check_image(image, settings)
+
+
+def _check_image(image: bytes, settings: Settings) -> None:
+    if not image:
+        raise InvalidRequest(
+            "The image is empty (0 bytes); send the image's bytes as the body, or JSON with "
+            "base64 in inputs.",
+            code="empty_image",
+            param="inputs",
+        )
+    if len(image) > settings.max_image_bytes:
+        raise TooLarge(
+            f"The image has {len(image)} bytes; the most is {settings.max_image_bytes}.",
+            code="image_too_large",
+            param="inputs",
+        )
+
+
+def _check_texts(found: TaskInput, settings: Settings) -> None:
+    labels = found.parameters.candidate_labels
+    if found.parameters.templates and found.parameters.hypothesis_template:
+        raise InvalidRequest(
+            "templates and hypothesis_template are both given; send one of them.",
+            param="parameters.templates",
+        )
+    if labels is None:
+        return
+    param = "parameters.candidate_labels"
+    most = settings.max_candidate_labels
+    if not 2 <= len(labels) <= most:
+        raise InvalidRequest(
+            f"candidate_labels has {len(labels)} labels; send 2 to {most}.",
+            code="wrong_number_of_labels",
+            param=param,
+        )
+    repeated = next((label for label in labels if labels.count(label) > 1), None)
+    if len(set(labels)) != len(labels):
+        raise InvalidRequest(f"candidate_labels has {shown(repeated)} twice.", param=param)
+    n_texts = len(labels) * len(found.templates)
+    if n_texts > MAX_TEXTS:
+        raise TooLarge(
+            f"{len(labels)} labels in {len(found.templates)} templates are {n_texts} texts; the "
+            f"most is {MAX_TEXTS}. Send fewer of either.",
+            code="too_many_texts",
+            param=param,
+        )

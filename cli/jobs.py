@@ -1,0 +1,157 @@
+"""`lipsum push`, `train` and `watch`: the public API through the `openai` SDK."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from openai import APIStatusError, OpenAI
+from openai.types.fine_tuning import FineTuningJob
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cli.client import make_client
+from cli.tables import results_table
+from core.errors import InvalidRequest, ServiceError
+
+POLL_SECONDS = 0.5  # between looks at a job that is being watched
+ENDED = ("succeeded", "failed", "cancelled")
+Answer = TypeVar("Answer")
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def push(path: Path) -> str:
+    """Upload an archive as it is, or a folder as a ZIP of its images; the file's id."""
+    client = make_client()
+    if path.is_file():
+        return _upload(client, path, path.name)
+    with tempfile.TemporaryDirectory(prefix="lipsum-push-") as temporary:
+        archive = Path(temporary) / f"{path.resolve().name}.zip"
+        pack_folder(path, archive)
+        return _upload(client, archive, archive.name)
+
+
+def pack_folder(folder: Path, target: Path) -> int:
+    """Write a folder's images and `classes.json` into a ZIP; how many files it holds.
+
+    Stored without compression: images are compressed already. Raises `InvalidRequest` when the
+    folder holds no image.
+    """
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name == "classes.json")
+    )
+    if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+        raise InvalidRequest(
+            f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})", code="no_images"
+        )
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in files:
+            archive.write(path, path.relative_to(folder).as_posix())
+    return len(files)
+
+
+def train(
+    *,
+    training_file: str,
+    model: str,
+    method: str | None,
+    recipe: str | None,
+    hyperparameters: dict[str, str],
+    splits: dict[str, str],
+    validation_file: str | None,
+    allow_duplicates: bool,
+    seed: int | None,
+    n_seeds: int,
+    suffix: str | None,
+) -> str:
+    """Submit a job; its id."""
+    options: dict[str, Any] = {name: _value(text) for name, text in hyperparameters.items()}
+    found = [{"name": name, "file": file} for name, file in splits.items()]
+    extra: dict[str, Any] = {
+        "evaluation": {"splits": found, "allow_duplicates": allow_duplicates},
+        "n_seeds": n_seeds,
+    }
+    body: dict[str, Any] = {"model": model, "training_file": training_file, "extra_body": extra}
+    if recipe is not None:
+        extra["recipe"] = recipe
+    if recipe is None or method is not None:
+        name = method or "lipsum_ft"
+        body["method"] = {"type": name, name: {"hyperparameters": options}}
+    elif options:
+        body["hyperparameters"] = options
+    if validation_file is not None:
+        body["validation_file"] = validation_file
+    if seed is not None:
+        body["seed"] = seed
+    if suffix is not None:
+        body["suffix"] = suffix
+    return _said_plainly(lambda: make_client().fine_tuning.jobs.create(**body)).id
+
+
+def watch(job_id: str) -> int:
+    """Show a job until it ends: 0 when it succeeded, 1 otherwise."""
+    console = Console(highlight=False)
+    job = follow(make_client(), job_id, console)
+    rows = (job.model_extra or {}).get("results") or []
+    if rows:
+        console.print(results_table(rows))
+    if job.status == "succeeded":
+        console.print(f"model: {job.fine_tuned_model}")
+        return 0
+    reason = job.error.message if job.error else job.status
+    console.print(f"[red]{job.status}[/red]: {reason}")
+    return 1
+
+
+def follow(client: OpenAI, job_id: str, console: Console) -> FineTuningJob:
+    """Wait for a job's end behind a progress bar with the time that is left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(job_id, total=1.0)
+        while True:
+            job = _said_plainly(lambda: client.fine_tuning.jobs.retrieve(job_id))
+            extra = job.model_extra or {}
+            progress = extra.get("progress") or {}
+            phase = extra.get("phase") or job.status
+            bar.update(task, completed=progress.get("fraction", 0.0), description=phase)
+            if job.status in ENDED:
+                return job
+            time.sleep(POLL_SECONDS)
+
+
+def _upload(client: OpenAI, path: Path, name: str) -> str:
+    with path.open("rb") as content:
+        return _said_plainly(
+            lambda: client.files.create(file=(name, content), purpose="fine-tune")
+        ).id
+
+
+def _value(text: str) -> Any:
+    """`0.1`, `true`, `null` and lists as JSON has them; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _said_plainly(call: Callable[[], Answer]) -> Answer:
+    """The answer of a call, or the service's own sentence as a `ServiceError`."""
+    try:
+        return call()
+    except APIStatusError as fault:
+        body = fault.body if isinstance(fault.body, dict) else {}
+        message = str(body.get("message") or fault.message)
+        raise ServiceError(message, code=str(body.get("code") or fault.status_code)) from fault

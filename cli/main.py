@@ -1,0 +1,264 @@
+"""The `lipsum` command: one file here per group of commands, each imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from core.errors import ServiceError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Robust fine-tuning of CLIP-like models, as a service.",
+)
+bases = typer.Typer(no_args_is_help=True, help="Base models that jobs may name (operator).")
+keys = typer.Typer(no_args_is_help=True, help="API keys (operator).")
+app.add_typer(bases, name="base")
+app.add_typer(keys, name="keys")
+
+
+@app.command()
+def up() -> None:
+    """Run the whole service on this machine: API, inference and one worker."""
+    from cli.up import run
+
+    raise typer.Exit(run(_settings()))
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP API alone."""
+    from cli.servers import run_api
+
+    run_api(_settings())
+
+
+@app.command("serve-models")
+def serve_models() -> None:
+    """Run the inference process alone."""
+    from cli.servers import run_serving
+
+    run_serving(_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker alone."""
+    from worker.supervisor import main as run_worker
+
+    raise typer.Exit(run_worker(_settings()))
+
+
+@app.command()
+def prepare() -> None:
+    """Bring the database up to date; on a first start make a key and register the demo base."""
+    from cli.prepare import prepare as run_prepare
+
+    done = run_prepare(_settings())
+    typer.echo(f"ready; the API key is in {done.api_key_path}")
+
+
+@app.command()
+def demo(
+    seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs of each method.")] = 1,
+    record: Annotated[
+        Path | None, typer.Option(help="Where the results go as JSON. Default: the data directory.")
+    ] = None,
+) -> None:
+    """Run the main job against a service started for it, and check everything it gives back."""
+    from cli.demo.run import run_demo
+
+    raise typer.Exit(run_demo(_settings(), n_seeds=seeds, record=record))
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE.npz")],
+) -> None:
+    """Replay recorded steps of the official Lipsum-FT code through our trainer."""
+    from cli.verify import run_verify
+
+    raise typer.Exit(run_verify(path))
+
+
+@app.command()
+def methods(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """List every method with its one-line description and citation."""
+    from cli.methods import show_methods
+
+    show_methods(as_json=as_json)
+
+
+@app.command("recipes")
+def recipes_(
+    name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None,
+) -> None:
+    """List named settings with their sources, or show one."""
+    from cli.recipes import show_recipe, show_recipes
+
+    if name is None:
+        show_recipes()
+    else:
+        show_recipe(name)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Unpacked data.")],
+    layout: Annotated[str, typer.Option(help="imagenet, domainnet, ...; a wrong name lists all.")],
+    to: Annotated[Path, typer.Option("--to", help="The ZIP to write.", metavar="FILE.zip")],
+    limit_per_class: Annotated[
+        int | None, typer.Option(min=1, help="Images of each class of each split.")
+    ] = None,
+) -> None:
+    """Make an archive of a well-known data set as it lies on a disk."""
+    from cli.layouts import convert as run_convert
+
+    run_convert(source, layout, to, limit_per_class=limit_per_class)
+
+
+@app.command()
+def push(
+    path: Annotated[Path, typer.Argument(exists=True, help="A folder of images or an archive.")],
+) -> None:
+    """Upload a folder of labelled images, or an archive; prints the file's id."""
+    from cli.jobs import push as run_push
+
+    typer.echo(run_push(path))
+
+
+@app.command()
+def train(
+    training_file: Annotated[str, typer.Argument(help="Id that `lipsum push` printed.")],
+    model: Annotated[str, typer.Option(help="Base or fine-tuned model.")] = "base:demo",
+    method: Annotated[
+        str | None, typer.Option(help="See `lipsum methods`. Default: the recipe's, or lipsum_ft.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="See `lipsum recipes`.")] = None,
+    hyperparameters: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE, repeatable.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE_ID of a shifted split, repeatable.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="FILE_ID of images that choose the checkpoint.")
+    ] = None,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Accept trained images that are scored.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
+    n_seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs: seed, seed + 1, ...")] = 1,
+    suffix: Annotated[str | None, typer.Option(help="Part of the model's id.")] = None,
+) -> None:
+    """Submit a job; prints its id."""
+    from cli.jobs import train as run_train
+
+    job = run_train(
+        training_file=training_file,
+        model=model,
+        method=method,
+        recipe=recipe,
+        hyperparameters=_pairs(hyperparameters, "--set"),
+        splits=_pairs(split, "--split"),
+        validation_file=validation,
+        allow_duplicates=allow_duplicates,
+        seed=seed,
+        n_seeds=n_seeds,
+        suffix=suffix,
+    )
+    typer.echo(job)
+
+
+@app.command()
+def watch(job: Annotated[str, typer.Argument(help="Id that `lipsum train` printed.")]) -> None:
+    """Follow a job to its end and print its table; exit status 1 unless it succeeded."""
+    from cli.jobs import watch as run_watch
+
+    raise typer.Exit(run_watch(job))
+
+
+@bases.command("add")
+def base_add(
+    name: Annotated[str, typer.Argument(help="The base becomes base:NAME.")],
+    source: Annotated[
+        str, typer.Argument(help="ARCHITECTURE/TAG, hf-hub:ORG/NAME, or a model directory.")
+    ],
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Accept weights that are not safetensors.")
+    ] = False,
+) -> None:
+    """Fetch a model and register it."""
+    from cli.bases import add
+
+    typer.echo(add(_settings(), name, source, allow_pickle=allow_pickle))
+
+
+@bases.command("list")
+def base_list() -> None:
+    """List registered bases."""
+    from cli.bases import show
+
+    show(_settings())
+
+
+@keys.command("create")
+def keys_create(name: Annotated[str, typer.Argument(help="What the key is for.")]) -> None:
+    """Make a key of the default project; it is shown this once."""
+    from cli.keys import create
+
+    typer.echo(create(_settings(), name))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys without their secrets."""
+    from cli.keys import show
+
+    show(_settings())
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key: Annotated[str, typer.Argument(help="Id that `lipsum keys list` shows.")],
+) -> None:
+    """Make a key open nothing any more."""
+    from cli.keys import revoke
+
+    revoke(_settings(), key)
+
+
+def main() -> None:
+    """The console script: a fault the user can act on is one sentence, not a traceback."""
+    try:
+        app()
+    except ServiceError as fault:
+        Console(stderr=True).print(f"[red]{fault.code}[/red]: {fault.message}", highlight=False)
+        sys.exit(1)
+
+
+def _settings() -> Any:
+    from core.settings import load_settings
+
+    return load_settings()
+
+
+def _pairs(items: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{item!r} is not NAME=VALUE", param_hint=option)
+        pairs[name] = value
+    return pairs
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Archive -> checked, indexed, immutable dataset version."""

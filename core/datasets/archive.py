@@ -1,0 +1,101 @@
+"""Opening an archive: what it is by its content, never by its name or its content type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.datasets.container import Archive, Entry, Format, empty_archive
+from core.datasets.limits import Limits
+from core.datasets.sources import ByteSource, GzipStream, truncated
+from core.datasets.tar_header import BLOCK_BYTES, is_header
+from core.datasets.tar_reader import TarArchive
+from core.datasets.zip_directory import END_MAGIC
+from core.datasets.zip_reader import ZipArchive
+from core.errors import InvalidDataset, TooLarge
+
+__all__ = ["Archive", "Entry", "Format", "open_archive"]
+
+# Known by their first bytes, for a message that helps more than "not an archive".
+_KNOWN = (
+    (b"\x28\xb5\x2f\xfd", "Zstandard data"),
+    (b"BZh", "bzip2 data"),
+    (b"\xfd7zXZ\x00", "xz data"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"PAR1", "a Parquet file"),
+    (b"\xff\xd8\xff", "a single JPEG image"),
+    (b"\x89PNG", "a single PNG image"),
+    (b"%PDF", "a PDF document"),
+)
+
+
+def open_archive(path: Path, limits: Limits) -> Archive:
+    """The archive at `path`, every header of it checked. Use it as a context manager.
+
+    Raises InvalidDataset or TooLarge, with a `code` of its own for every fault.
+    """
+    source = ByteSource(path)
+    try:
+        return _open(source, limits)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _open(source: ByteSource, limits: Limits) -> Archive:
+    if not source.size:
+        raise empty_archive()
+    if source.size > limits.max_file_bytes:
+        raise TooLarge(
+            f"The archive has {source.size} bytes; the most is {limits.max_file_bytes}. Split the "
+            "data set.",
+            code="file_too_large",
+        )
+    start = source.at(0, BLOCK_BYTES)
+    if start.startswith((b"PK\x03\x04", END_MAGIC)):
+        return ZipArchive(source, limits)
+    if start.startswith(b"\x1f\x8b"):
+        _check_tar_within(source, limits)
+        return TarArchive(source, limits, gzipped=True)
+    if is_header(start):
+        return TarArchive(source, limits, gzipped=False)
+    raise _not_an_archive(source, start)
+
+
+def _check_tar_within(source: ByteSource, limits: Limits) -> None:
+    block = GzipStream(source, limits).read(BLOCK_BYTES)
+    if len(block) == BLOCK_BYTES and not any(block):
+        return  # an empty tar, which the reader calls so
+    if not is_header(block):
+        raise InvalidDataset(
+            "The file is gzip data and holds no TAR archive (it starts "
+            f"{block[:16]!r}). Upload a ZIP, TAR or gzipped TAR archive.",
+            code="not_an_archive",
+        )
+
+
+def _not_an_archive(source: ByteSource, start: bytes) -> InvalidDataset:
+    if len(start) == BLOCK_BYTES and not any(start):
+        return empty_archive()  # what an empty TAR is
+    if start.startswith(b"PK\x07\x08"):
+        return InvalidDataset(
+            "The archive is one part of a multi-part ZIP. Upload a single archive.",
+            code="multi_part_archive",
+        )
+    tail_bytes = min(source.size, 66_000)
+    if END_MAGIC in source.at(source.size - tail_bytes, tail_bytes):
+        # A program, an image or a page with a ZIP behind it: what it is depends on who looks.
+        return InvalidDataset(
+            f"Data stands before the ZIP archive (the file starts {start[:16]!r}). "
+            "Upload the archive alone.",
+            code="prepended_data",
+        )
+    if 257 < source.size < BLOCK_BYTES and start[257:262] == b"ustar":
+        return truncated(source.size)
+    what = next((name for magic, name in _KNOWN if start.startswith(magic)), None)
+    seen = f"It is {what}." if what else f"It starts {start[:16]!r}."
+    return InvalidDataset(
+        f"The file is not a ZIP or TAR archive. {seen} Upload a ZIP, TAR or gzipped TAR archive "
+        "with a folder of images for each class.",
+        code="not_an_archive",
+    )

@@ -1,0 +1,43 @@
+"""Public identifiers: short, random, with a prefix that says what they name.
+
+Random rather than sequential, so that one tenant's ids say nothing of another's. A model id
+matches `[A-Za-z0-9._:-]{1,96}` because that is what survives in a URL path written by the
+`openai` SDK (a slash does not).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+MODEL_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}")
+BASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,40}")
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_RANDOM_LENGTH = 20  # characters; 36^20 > 2^103
+
+
+def new_id(prefix: str) -> str:
+    """A fresh identifier such as `ftjob-3f9c...`. `prefix` is written without the dash."""
+    return f"{prefix}-{_random_text(_RANDOM_LENGTH)}"
+
+
+def base_model_id(name: str) -> str:
+    """`base:NAME`, the id under which a registered base is a model."""
+    return f"base:{name}"
+
+
+def fine_tuned_model_id(base_name: str, suffix: str | None, job_id: str) -> str:
+    """`ft:NAME:SUFFIX:ID`; the suffix is empty when the user gave none, as in OpenAI's ids."""
+    return f"ft:{base_name}:{suffix or ''}:{job_id.removeprefix('ftjob-')}"
+
+
+def checkpoint_model_id(model_id: str, step: int) -> str:
+    """`...:step-N`, a checkpoint of a fine-tuned model, itself usable as a model."""
+    return f"{model_id}:step-{step}"
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

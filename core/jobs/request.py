@@ -1,0 +1,89 @@
+"""The job a user asks for, in OpenAI's shape with our fields beside theirs.
+
+Nothing here is resolved or looked up: `core.jobs.resolve` turns a `JobRequest` into a `JobSpec`
+or says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from core.ids import SUFFIX
+
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+MAX_METADATA_PAIRS = 16
+
+
+class EvaluationSplit(BaseModel):
+    """A split that arrives as a file of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: SplitName
+    file: str = Field(description="Id of an uploaded file.", max_length=128)
+    selection: bool = Field(
+        False, description="Whether this split may choose the checkpoint. Said on every figure."
+    )
+
+
+class EvaluationRequest(BaseModel):
+    """What is scored, beside the splits the training file already holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    splits: list[EvaluationSplit] = Field(default_factory=list, max_length=64)
+    alphas: list[Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
+        default_factory=lambda: [0.5],
+        max_length=21,
+        description="WiSE-FT interpolations with theta0 scored beside the fine-tuned model.",
+    )
+    allow_duplicates: bool = Field(
+        False, description="Accept training images that also occur in a scored split."
+    )
+
+
+class MethodRequest(BaseModel):
+    """`{"type": T, T: {"inputs": [...], "hyperparameters": {...}}}`, as OpenAI's method union."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("lipsum_ft", max_length=64)
+
+    def options(self) -> dict[str, Any]:
+        """The object under the method's own name; empty when there is none."""
+        found = (self.model_extra or {}).get(self.type)
+        return found if isinstance(found, dict) else {}
+
+
+class JobRequest(BaseModel):
+    """Body of `POST /v1/fine_tuning/jobs`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(description="Id of a base or fine-tuned model: theta0.", max_length=96)
+    training_file: str = Field(max_length=128)
+    validation_file: str | None = Field(None, max_length=128)
+    method: MethodRequest = Field(default_factory=MethodRequest)
+    hyperparameters: dict[str, Any] | None = Field(
+        None, description="OpenAI's older place for hyperparameters; the method's own win."
+    )
+    recipe: str | None = Field(
+        None,
+        max_length=64,
+        description="Named settings: gives the method and its hyperparameters.",
+    )
+    evaluation: EvaluationRequest = Field(default_factory=EvaluationRequest)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    n_seeds: int = Field(1, ge=1, le=10, description="Runs with seed, seed + 1, ...")
+    suffix: str | None = Field(None, pattern=f"^{SUFFIX.pattern}$")
+    metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] | None = None
+
+    @model_validator(mode="after")
+    def _metadata_is_small(self) -> JobRequest:
+        if self.metadata and len(self.metadata) > MAX_METADATA_PAIRS:
+            raise ValueError(
+                f"metadata has {len(self.metadata)} pairs; the most is {MAX_METADATA_PAIRS}"
+            )
+        return self

@@ -1,0 +1,76 @@
+"""The resolved job: everything a trainer needs, nothing left to "auto", no database required.
+
+A `JobSpec` is written once with the job's row and handed to the trainer process as JSON. It
+names objects by the keys the service chose; a client never does. Two jobs with equal specs
+give equal results on one machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VALIDATION_FRACTION = 0.1  # of train, held out by the trainer where a job has no `val`
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelReference(_Frozen):
+    """A stored model: one uncompressed tar in the layout of `core.learning.models`."""
+
+    id: str
+    object_key: str
+    sha256: str
+    size: int = Field(description="Bytes of the tar.")
+
+
+class DatasetReference(_Frozen):
+    """An immutable dataset version: a stored archive and, once checked, its index."""
+
+    version: str = Field(description="Dataset version id, the content digest of the archive.")
+    archive_key: str
+    archive_size: int
+    index_key: str = Field(description="Where the checked index is, or will be written.")
+
+
+class SplitReference(_Frozen):
+    """One split of the job and where its images lie."""
+
+    name: str = Field(description="`train`, `val`, `test` or the name of a shifted split.")
+    version: str
+    archive_split: str = Field(description="The split's name inside that archive.")
+    selection: bool = False
+
+
+class JobSpec(_Frozen):
+    """What one job does."""
+
+    schema_version: Literal[1] = 1
+    job_id: str
+    method: str
+    hyperparameters: dict[str, Any]
+    theta0: ModelReference
+    inputs: list[ModelReference] = Field(
+        default_factory=list, description="Models that a combination or an evaluation reads."
+    )
+    model_id: str = Field(description="Id that the finished model gets.")
+    datasets: list[DatasetReference]
+    splits: list[SplitReference]
+    seeds: list[int]
+    alphas: list[float]
+    allow_duplicates: bool = False
+    max_unreadable_fraction: float
+
+    def dataset(self, version: str) -> DatasetReference:
+        """The dataset version of that id. Raises KeyError when the job does not use it."""
+        for reference in self.datasets:
+            if reference.version == version:
+                return reference
+        raise KeyError(version)
+
+    def split(self, name: str) -> SplitReference | None:
+        """The split of that name, if the job has one."""
+        return next((split for split in self.splits if split.name == name), None)

@@ -1,0 +1,25 @@
+"""Plain fine-tuning: cross-entropy over the image tower and the head.
+
+    loss = mean_b -log softmax(s f(x_b) W)[y_b]
+
+f(x) is the L2-normalised image feature, s = exp(logit_scale) of the zero-shot model, constant,
+and W starts as the zero-shot head (80 templates) and trains. Trains: image tower, head.
+Frozen: text tower, logit scale. Recipe: Lipsum-FT's, so that the two differ in one term only.
+Source: the baseline "FT" of Nam, Heo and Lee, "Lipsum-FT", ICLR 2024, arXiv 2404.00860.
+"""
+
+from __future__ import annotations
+
+from core.learning.methods.base import Losses, Step, TrainingHyperparameters, TrainingMethod
+
+
+class FineTuning(TrainingMethod):
+    name = "ft"
+    title = "Plain fine-tuning"
+    description = "Cross-entropy alone: the best fit to the training domain, at the shifts' cost."
+    citation = "Nam, Heo and Lee, Lipsum-FT (baseline FT), ICLR 2024, arXiv 2404.00860"
+    Hyperparameters = TrainingHyperparameters
+
+    def loss(self, step: Step) -> Losses:
+        cross_entropy = step.cross_entropy()
+        return Losses(loss=cross_entropy, cross_entropy=cross_entropy)

@@ -1,0 +1,37 @@
+"""Projections of the weights after each update: they keep theta near theta0 under any loss.
+
+The loop calls `before_update` when the gradients are there and `after_update` when the optimiser
+has moved the weights; the gradients are still the same then. Heads are left free, as in the
+papers. Everything else that trains is kept near what it was when training began, adapters too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from core.learning.projections.ftp import FastTrainableProjection
+from core.learning.projections.spd import SelectiveProjectionDecay
+
+if TYPE_CHECKING:
+    from core.learning.student import Student
+
+
+class Projection(Protocol):
+    """What happens to the weights around the optimiser's update."""
+
+    def before_update(self, student: Student) -> None:
+        """Gradients are there; the weights are what the step began with."""
+
+    def after_update(self, student: Student, step: int) -> None:
+        """The optimiser has moved the weights. `step` counts from 0."""
+
+
+def make_projection(
+    name: Literal["none", "ftp", "spd"], strength: float, student: Student
+) -> Projection | None:
+    """The projection of that name around the student's present weights; None for "none"."""
+    if name == "ftp":
+        return FastTrainableProjection(student, strength)
+    if name == "spd":
+        return SelectiveProjectionDecay(student, strength)
+    return None

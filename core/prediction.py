@@ -1,0 +1,84 @@
+"""What the API asks of the inference process and what that answers, over loopback HTTP.
+
+A request is one line of JSON and then the images' bytes, one after another: images are neither
+written to disk nor made a third longer by base64. The API has authenticated the caller, chosen
+the model's row and checked what can be checked without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+CONTENT_TYPE = "application/vnd.lipsum.prediction"
+PATH = "/predict"
+
+Function = Literal["softmax", "sigmoid", "none"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prediction(_Frozen):
+    """Which model is to say what of which images."""
+
+    model_id: str
+    object_key: str = Field(description="Of the model's tar; chosen by the service.")
+    sha256: str = Field(description="Of the tar.")
+    labels: list[str] | None = Field(
+        None, description="Candidate labels for the text tower; None for the model's own head."
+    )
+    templates: list[str] = Field(default_factory=list, description="Texts with one {} each.")
+    function: Function = "softmax"
+    top_k: int | None = None
+    image_sizes: list[int] = Field(description="Bytes of each image that follows.")
+
+
+class Score(_Frozen):
+    """How well a label fits an image. Also the shape of Hugging Face's task routes."""
+
+    label: str
+    score: float
+
+
+class Scores(_Frozen):
+    """For each image its labels, best first."""
+
+    images: list[list[Score]]
+
+
+class Fault(_Frozen):
+    """Why there are no scores, and whose fault that is."""
+
+    kind: Literal["invalid", "unavailable", "storage"]
+    message: str
+    code: str
+    param: str | None = None
+
+
+def encode(prediction: Prediction, images: Sequence[bytes]) -> bytes:
+    """The body of a request. `prediction.image_sizes` are the images' lengths."""
+    return b"".join([prediction.model_dump_json().encode(), b"\n", *images])
+
+
+def decode(body: bytes) -> tuple[Prediction, list[bytes]]:
+    """A request's two parts. Raises ValueError when the body is none of ours."""
+    header, newline, _ = body.partition(b"\n")
+    try:
+        prediction = Prediction.model_validate_json(header)
+    except ValidationError as error:
+        raise ValueError(f"the header is no prediction: {error}") from error
+    position = len(header) + len(newline)
+    images = []
+    for size in prediction.image_sizes:
+        images.append(body[position : position + size])
+        position += size
+    if position != len(body) or any(size < 0 for size in prediction.image_sizes):
+        raise ValueError(
+            f"the images have {len(body) - len(header) - 1} bytes; the header says "
+            f"{sum(prediction.image_sizes)}"
+        )
+    return prediction, images

@@ -1,0 +1,166 @@
+"""Jobs as their owners see them: create, read, list, cancel. Workers' writes are in `leases`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from core.jobs.spec import JobSpec
+from core.records import datasets, events, outbox, states, transitions
+from core.records.clock import now
+from core.records.events import Line
+from core.records.pages import Order, Page, paginate
+from core.records.rows import every, first
+from core.records.tables import Job, JobTransition
+
+
+def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[str, Any]) -> Job:
+    """A new job with its first transition, its first event and its doorbell.
+
+    `request` is the body as the user wrote it. The job waits in `validating_files` while one of
+    its dataset versions is unchecked, else in `queued`. Ring `core.doorbell` after the commit.
+    """
+    versions = [dataset.version for dataset in spec.datasets]
+    unchecked = datasets.unchecked(session, project_id, versions)
+    status = "validating_files" if unchecked else "queued"
+    job = first(
+        session,
+        insert(Job)
+        .values(
+            id=spec.job_id,
+            project_id=project_id,
+            request=dict(request),
+            spec=spec.model_dump(mode="json"),
+            spec_digest=spec_digest(spec),
+            requested_model=request["model"],
+            method=spec.method,
+            training_file=request["training_file"],
+            validation_file=request.get("validation_file"),
+            suffix=request.get("suffix"),
+            user_metadata=request.get("metadata"),
+            status=status,
+            step=0,
+            total_steps=0,
+            progress=0.0,
+            attempt=0,
+            failures=0,
+            next_event_sequence=1,
+            created_at=now(),
+        )
+        .returning(Job),
+        Job,
+    )
+    assert job is not None
+    transitions.record(session, job, None, None)
+    events.append(session, job.id, [Line(f"Created fine-tuning job: {job.id}")])
+    outbox.add(session, job)
+    return get(session, project_id, job.id)
+
+
+def get(session: Session, project_id: str, job_id: str) -> Job:
+    """The project's job. NotFound for unknown and foreign ids alike."""
+    return _require(first(session, _owned(project_id, job_id), Job), job_id)
+
+
+def list_jobs(
+    session: Session,
+    project_id: str,
+    *,
+    status: str | None = None,
+    after: str | None = None,
+    order: Order = "desc",
+    limit: int = 20,
+) -> Page[Job]:
+    """One page of the project's jobs."""
+    filters: list[ColumnElement[bool]] = [] if status is None else [Job.status == status]
+    return paginate(
+        session, Job, Job.project_id == project_id, filters, after=after, order=order, limit=limit
+    )
+
+
+def request_cancel(session: Session, project_id: str, job_id: str) -> Job:
+    """Ends a job that nobody holds; tells the worker that holds it to stop.
+
+    Cancelling twice is one cancel. Conflict `job_already_ended` when the job has ended.
+    """
+    owned = _owned(project_id, job_id).with_for_update()
+    job = _require(first(session, owned, Job), job_id)
+    if job.status == "cancelling":
+        return job
+    if _is_held(session, job):
+        line = Line("Cancelling: the worker was told to stop.")
+        transitions.move(session, job, "cancelling", line, reason="user_cancelled")
+    else:
+        end_cancelled(session, job)
+    return get(session, project_id, job_id)
+
+
+def end_cancelled(session: Session, job: Job) -> Job:
+    """Ends, as cancelled, a job whose row this transaction holds."""
+    line = Line("The job was cancelled.", "warn")
+    moved = transitions.move(session, job, "cancelled", line, reason="user_cancelled")
+    outbox.remove(session, job.id)
+    return moved
+
+
+def list_transitions(session: Session, project_id: str, job_id: str) -> list[JobTransition]:
+    """Every status the job has had, oldest first."""
+    get(session, project_id, job_id)
+    return every(
+        session,
+        select(JobTransition).where(JobTransition.job_id == job_id).order_by(JobTransition.id),
+        JobTransition,
+    )
+
+
+def queue_positions(session: Session, jobs: Iterable[Job]) -> dict[str, int]:
+    """For each job that waits for a worker, how many wait before it (0 is next), in any project.
+
+    Jobs that run, are being checked or have ended are not in the answer.
+    """
+    wanted = [job.id for job in jobs if job.status in states.WAITING]
+    if not wanted:
+        return {}
+    waiting = (
+        select(
+            Job.id,
+            (func.row_number().over(order_by=(Job.created_at, Job.id)) - 1).label("position"),
+        )
+        .where(Job.status.in_(states.WAITING), Job.lease_token.is_(None))
+        .subquery()
+    )
+    asked = select(waiting.c.id, waiting.c.position).where(waiting.c.id.in_(wanted))
+    return {row.id: row.position for row in session.execute(asked)}
+
+
+def spec_digest(spec: JobSpec) -> str:
+    """Equal for jobs that ask for the same work, whatever they and their models are called."""
+    content = spec.model_dump(mode="json", exclude={"job_id", "model_id"})
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _owned(project_id: str, job_id: str) -> Select[Job]:
+    return select(Job).where(Job.project_id == project_id, Job.id == job_id)
+
+
+def _require(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise NotFound(
+            f"There is no job {job_id!r}; list yours with GET /v1/fine_tuning/jobs.",
+            param="fine_tuning_job_id",
+        )
+    return job
+
+
+def _is_held(session: Session, job: Job) -> bool:
+    """A lease that has run out does not count: its worker can write nothing any more."""
+    if job.lease_expires_at is None:
+        return False
+    return bool(session.execute(select(now() <= job.lease_expires_at)).scalar_one())

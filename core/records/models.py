@@ -1,0 +1,137 @@
+"""Models: bases that the operator registered, and what jobs made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, Forbidden, NotFound
+from core.ids import base_model_id
+from core.records.clock import now
+from core.records.pages import Order, Page, paginate
+from core.records.rows import every, first
+from core.records.tables import Model
+
+
+def register_base(
+    session: Session,
+    name: str,
+    *,
+    object_key: str,
+    sha256: str,
+    size: int,
+    members: dict[str, Any],
+    info: dict[str, Any],
+) -> Model:
+    """The base of that name, for every project. Conflict when the name has other weights."""
+    model_id = base_model_id(name)
+    found = first(session, select(Model).where(Model.id == model_id), Model)
+    if found is not None and found.sha256 != sha256:
+        raise Conflict(
+            f"{model_id} is registered with other weights (sha256 {found.sha256[:12]}..., "
+            f"not {sha256[:12]}...); jobs name bases, so register these under another name."
+        )
+    if found is not None:
+        return found
+    row = first(
+        session,
+        insert(Model)
+        .values(
+            id=model_id,
+            kind="base",
+            object_key=object_key,
+            sha256=sha256,
+            size=size,
+            members=members,
+            info=info,
+            metrics={},
+            created_at=now(),
+        )
+        .returning(Model),
+        Model,
+    )
+    assert row is not None
+    return row
+
+
+def get(session: Session, project_id: str, model_id: str, *, param: str | None = None) -> Model:
+    """A base or the project's own model. NotFound for unknown, foreign and deleted ids alike."""
+    row = first(
+        session,
+        select(Model).where(_visible(project_id), Model.id == model_id, Model.deleted_at.is_(None)),
+        Model,
+    )
+    if row is None:
+        raise NotFound(
+            f"There is no model {model_id!r}; list models with GET /v1/models.",
+            code="model_not_found",
+            param=param,
+        )
+    return row
+
+
+def list_models(
+    session: Session,
+    project_id: str,
+    *,
+    kind: str | None = None,
+    after: str | None = None,
+    order: Order = "desc",
+    limit: int = 100,
+) -> Page[Model]:
+    """One page of bases and the project's own models."""
+    filters: list[ColumnElement[bool]] = [Model.deleted_at.is_(None)]
+    if kind is not None:
+        filters.append(Model.kind == kind)
+    return paginate(
+        session, Model, _visible(project_id), filters, after=after, order=order, limit=limit
+    )
+
+
+def checkpoints(
+    session: Session,
+    project_id: str,
+    job_id: str,
+    *,
+    after: str | None = None,
+    order: Order = "desc",
+    limit: int = 10,
+) -> Page[Model]:
+    """One page of the checkpoints that a job published."""
+    return paginate(
+        session,
+        Model,
+        Model.project_id == project_id,
+        [Model.job_id == job_id, Model.kind == "checkpoint", Model.deleted_at.is_(None)],
+        after=after,
+        order=order,
+        limit=limit,
+    )
+
+
+def of_job(session: Session, project_id: str, job_id: str) -> list[Model]:
+    """Everything a job published, checkpoints included, oldest first."""
+    return every(
+        session,
+        select(Model)
+        .where(Model.project_id == project_id, Model.job_id == job_id, Model.deleted_at.is_(None))
+        .order_by(Model.created_at, Model.id),
+        Model,
+    )
+
+
+def delete(session: Session, project_id: str, model_id: str) -> None:
+    """The model is gone for its project. Forbidden for a base, which is the operator's."""
+    if get(session, project_id, model_id).project_id is None:
+        raise Forbidden(f"{model_id} is a base model; only the operator can remove it.")
+    session.execute(
+        update(Model)
+        .where(Model.project_id == project_id, Model.id == model_id)
+        .values(deleted_at=now())
+    )
+
+
+def _visible(project_id: str) -> ColumnElement[bool]:
+    return or_(Model.project_id == project_id, Model.project_id.is_(None))

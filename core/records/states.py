@@ -1,0 +1,53 @@
+"""The job's state machine: every status and every legal change of it, in one table.
+
+    validating_files -> queued -> running <-> paused -> succeeded | failed | cancelled
+
+`cancelling` is the wait for a worker that holds the job to let go of it. A job that nobody holds
+goes straight to `cancelled`. `running -> queued` is a recovery or a worker's graceful stop.
+"""
+
+from __future__ import annotations
+
+from core.errors import Conflict
+
+STATUSES = (
+    "validating_files",
+    "queued",
+    "running",
+    "paused",
+    "cancelling",
+    "succeeded",
+    "failed",
+    "cancelled",
+)
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+WAITING = ("validating_files", "queued")  # what a worker may claim
+
+_LEGAL: dict[str, frozenset[str]] = {
+    "validating_files": frozenset({"queued", "failed", "cancelling", "cancelled"}),
+    "queued": frozenset({"validating_files", "running", "failed", "cancelled"}),
+    "running": frozenset({"queued", "paused", "succeeded", "failed", "cancelling", "cancelled"}),
+    "paused": frozenset({"running", "cancelled"}),
+    "cancelling": frozenset({"cancelled"}),
+    "succeeded": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+
+
+def is_legal(current: str, to: str) -> bool:
+    """Whether a job in status `current` may become `to`."""
+    return to in _LEGAL[current]
+
+
+def check(job_id: str, current: str, to: str) -> None:
+    """Raises Conflict naming both statuses when the change is not legal."""
+    if is_legal(current, to):
+        return
+    if current in ENDED:
+        raise Conflict(
+            f"Job {job_id} is already {current} and cannot become {to}; nothing was changed.",
+            code="job_already_ended",
+        )
+    legal = ", ".join(sorted(_LEGAL[current]))
+    raise Conflict(f"Job {job_id} is {current} and cannot become {to}; it can become {legal}.")

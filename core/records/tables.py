@@ -1,0 +1,301 @@
+"""The tables, for SQLite and PostgreSQL alike.
+
+Times are epoch seconds of the database's clock (`core.records.clock.now`). Every owned table has
+`project_id`. No relationships are declared: a row is plain values and loads nothing by itself.
+JSON columns are text to the database; no query looks inside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.records.states import STATUSES
+
+PHASES = ("preparing", "zero_shot", "training", "combining", "evaluating", "exporting")
+STATUS_REASONS = (
+    "invalid_dataset",
+    "invalid_spec",
+    "out_of_memory",
+    "loss_not_finite",
+    "worker_lost",
+    "timeout",
+    "storage_error",
+    "user_cancelled",
+    "internal",
+)
+
+
+# SQLite numbers rows by itself only where the primary key's type is INTEGER.
+_SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can alter it on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: String,
+        int: BigInteger,
+        float: Double,
+        dict[str, Any]: JSON(none_as_null=True),
+    }
+
+
+class Project(Base):
+    """Who owns things. A key belongs to one project and sees nothing of another's."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[float]
+
+
+class ApiKey(Base):
+    """A secret's SHA-256. The secret has 256 random bits, so one round of hashing is enough."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    name: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+    prefix: Mapped[str]  # the secret's first characters, shown so that a person can tell keys apart
+    created_at: Mapped[float]
+    last_used_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+
+
+class File(Base):
+    """A file a user uploaded, or one a job made (`purpose` `fine-tune-results`, `job_id` set)."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        _one_of("status", ("uploaded", "processed", "error")),
+        ForeignKeyConstraint(
+            ["project_id", "dataset_version"],
+            ["dataset_versions.project_id", "dataset_versions.id"],
+        ),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    status: Mapped[str]
+    status_details: Mapped[str | None]
+    bytes: Mapped[int]
+    sha256: Mapped[str]
+    object_key: Mapped[str] = mapped_column(index=True)
+    dataset_version: Mapped[str | None]
+    structure: Mapped[dict[str, Any] | None]  # splits and classes, as read from the archive's names
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    created_at: Mapped[float]
+    deleted_at: Mapped[float | None]
+
+
+class DatasetVersion(Base):
+    """One archive's content, immutable. Its id is the content's digest, the same in any project."""
+
+    __tablename__ = "dataset_versions"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    archive_key: Mapped[str]
+    archive_size: Mapped[int]
+    archive_sha256: Mapped[str]
+    structure: Mapped[dict[str, Any]]
+    index_key: Mapped[str]  # where the checked index is, or will be written
+    summary: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+    checked_at: Mapped[float | None]  # when every image had been read; None until then
+
+
+class Model(Base):
+    """A stored model. A base has no project: the operator registered it for everybody."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        _one_of("kind", ("base", "fine_tuned", "checkpoint")),
+        CheckConstraint("(kind = 'base') = (project_id IS NULL)", name="owner"),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id"))
+    kind: Mapped[str]
+    object_key: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int]
+    members: Mapped[dict[str, Any]]  # file name to [offset, size] in the tar
+    info: Mapped[dict[str, Any]]
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    seed: Mapped[int | None]
+    step: Mapped[int | None]
+    metrics: Mapped[dict[str, Any]]
+    created_at: Mapped[float]
+    deleted_at: Mapped[float | None]
+
+
+class Job(Base):
+    """A fine-tuning job: what was asked, where it stands, and who holds it."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        _one_of("status", STATUSES),
+        _one_of("phase", PHASES),
+        _one_of("status_reason", STATUS_REASONS),
+        CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease"),
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "status", "created_at", "id"),  # the order of claims
+        Index(None, "lease_expires_at"),  # what the sweeper looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+
+    # What was asked.
+    request: Mapped[dict[str, Any]]  # as the user wrote it
+    spec: Mapped[dict[str, Any]]  # core.jobs.spec.JobSpec
+    spec_digest: Mapped[str]  # equal for jobs that do the same work
+    requested_model: Mapped[str]
+    method: Mapped[str]
+    training_file: Mapped[str]
+    validation_file: Mapped[str | None]
+    suffix: Mapped[str | None]
+    user_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+
+    # Where it stands.
+    status: Mapped[str]
+    phase: Mapped[str | None]
+    status_reason: Mapped[str | None]
+    error_message: Mapped[str | None]
+    error_param: Mapped[str | None]
+    step: Mapped[int]
+    total_steps: Mapped[int]
+    progress: Mapped[float]  # 0 to 1, of the whole job
+    progress_at: Mapped[float | None]
+    estimated_finish: Mapped[float | None]
+    fine_tuned_model: Mapped[str | None]
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]  # first time it ran
+    finished_at: Mapped[float | None]
+
+    # Who holds it.
+    attempt: Mapped[int]  # times it began to run; names attempts/{n}/
+    failures: Mapped[int]  # claims that ended by death or a fault of ours
+    lease_token: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_boot_id: Mapped[str | None]
+    lease_expires_at: Mapped[float | None]
+    not_before: Mapped[float | None]  # not claimed earlier than this, after a failure
+
+    next_event_sequence: Mapped[int]
+    purged_at: Mapped[float | None]  # when the sweeper deleted what no row names
+
+
+class JobTransition(Base):
+    """One change of a job's status."""
+
+    __tablename__ = "job_transitions"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    from_status: Mapped[str | None]
+    to_status: Mapped[str]
+    reason: Mapped[str | None]
+    attempt: Mapped[int]
+    at: Mapped[float]
+
+
+class JobEvent(Base):
+    """A line for the job's owner. Sequences start at 1, without gaps, in commit order."""
+
+    __tablename__ = "job_events"
+    __table_args__ = (
+        _one_of("level", ("info", "warn", "error")),
+        _one_of("type", ("message", "metrics")),
+    )
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    level: Mapped[str]
+    type: Mapped[str]
+    message: Mapped[str]
+    data: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
+
+
+class JobMetric(Base):
+    """A value measured at a training step. NULL is a value that was not a finite number."""
+
+    __tablename__ = "job_metrics"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    seed: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    value: Mapped[float | None]
+
+
+class SplitResultRow(Base):
+    """One number of the result table. NULL is a value that was not a finite number."""
+
+    __tablename__ = "split_results"
+    __table_args__ = (UniqueConstraint("job_id", "seed", "model", "split", "metric"),)
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    seed: Mapped[int]
+    model: Mapped[str]
+    split: Mapped[str]
+    metric: Mapped[str]
+    value: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    n: Mapped[int]
+
+
+class OutboxRow(Base):
+    """A doorbell that must ring: written with the job, deleted when a worker claims the job."""
+
+    __tablename__ = "outbox"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    due_at: Mapped[float] = mapped_column(index=True)  # ring (again) after this
+    rings: Mapped[int]
+    created_at: Mapped[float]

@@ -1,0 +1,161 @@
+"""Every knob of the service, its unit and its default.
+
+Read once at start from the environment (`LIPSUM_...`) or an env file named by
+`LIPSUM_ENV_FILE`; a value that does not parse stops the process with a sentence that names it.
+The defaults run the whole service from one data directory with nothing but Python.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Immutable; tests make their own with keyword arguments."""
+
+    model_config = SettingsConfigDict(env_prefix="LIPSUM_", frozen=True, extra="forbid")
+
+    # Where things are kept.
+    data_dir: Path = Field(
+        Path("data"), description="Directory of everything the service keeps on this machine."
+    )
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL (postgresql+psycopg://... or sqlite:///...). "
+        "Default: SQLite in the data directory.",
+    )
+    object_store_url: str | None = Field(
+        None, description="file:///..., s3://bucket/prefix. Default: a directory in data_dir."
+    )
+    s3_endpoint: str | None = Field(None, description="Endpoint of an S3 server other than AWS.")
+    s3_region: str = Field("us-east-1", description="S3 region.")
+    s3_access_key_id: str | None = Field(None, description="S3 access key id.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret access key.")
+    broker_url: str | None = Field(
+        None,
+        description="Celery broker (redis://..., amqp://...). Default: a directory in data_dir.",
+    )
+
+    # The API.
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
+    serving_host: str = Field("127.0.0.1", description="Address the inference process binds to.")
+    serving_port: int = Field(8001, ge=0, le=65535, description="Port of the inference process.")
+    serving_url: str | None = Field(
+        None, description="Where the API finds the inference process. Default: host and port above."
+    )
+    serving_timeout: float = Field(
+        60.0, gt=0, description="Seconds the API waits for the inference process."
+    )
+    serving_model_bytes: int = Field(
+        2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
+    )
+
+    # Jobs.
+    worker_slots: int = Field(1, ge=1, description="Jobs one worker runs at a time.")
+    poll_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the job table.")
+    lease_seconds: float = Field(
+        60.0, gt=0, description="Seconds a claimed job stays claimed without a heartbeat."
+    )
+    sweep_seconds: float = Field(
+        10.0, gt=0, description="Seconds between sweeps for dead leases and unheard doorbells."
+    )
+    cancel_grace_seconds: float = Field(
+        10.0, ge=0, description="Seconds between SIGTERM and SIGKILL of a trainer."
+    )
+    stall_seconds: float = Field(
+        1800.0, gt=0, description="Seconds without progress after which a trainer is killed."
+    )
+    max_attempts: int = Field(
+        5,
+        ge=1,
+        description="Deaths of a worker or trainer, and faults of ours, that a job survives "
+        "before it fails.",
+    )
+    trainer_threads: int | None = Field(
+        None, ge=1, description="CPU threads of a trainer. Default: the cores divided by the slots."
+    )
+    device: str = Field("auto", description="Device of trainers and inference: auto, cpu, cuda.")
+    cache_bytes: int = Field(
+        20 * GIB,
+        gt=0,
+        description="Bytes of archives, pixels and models that a worker keeps on its disk.",
+    )
+
+    # What users may send.
+    max_file_bytes: int = Field(8 * GIB, gt=0, description="Largest file a user may upload.")
+    max_archive_entries: int = Field(
+        2_000_000, gt=0, description="Most entries an archive may hold."
+    )
+    max_archive_bytes: int = Field(
+        64 * GIB, gt=0, description="Most bytes an archive may hold once decompressed."
+    )
+    max_compression_ratio: float = Field(
+        200.0, gt=1, description="Largest ratio of decompressed to compressed bytes of an entry."
+    )
+    max_image_bytes: int = Field(64 * MIB, gt=0, description="Largest single image file.")
+    max_image_pixels: int = Field(
+        50_000_000, gt=0, description="Most pixels (width x height) an image may have."
+    )
+    max_classes: int = Field(20_000, ge=2, description="Most classes a dataset may have.")
+    max_unreadable_fraction: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of unreadable images that is skipped (and reported) instead of "
+        "failing the dataset.",
+    )
+    max_request_images: int = Field(64, ge=1, description="Most images in one inference request.")
+    max_candidate_labels: int = Field(
+        1000, ge=2, description="Most candidate labels in one zero-shot request."
+    )
+
+    # Logs.
+    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_json: bool = Field(False, description="Write logs as one JSON object a line.")
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'lipsum.db'}"
+
+    @cached_property
+    def resolved_object_store_url(self) -> str:
+        return self.object_store_url or (self.data_dir.resolve() / "objects").as_uri()
+
+    @cached_property
+    def resolved_serving_url(self) -> str:
+        return self.serving_url or f"http://{self.serving_host}:{self.serving_port}"
+
+    @cached_property
+    def broker_directory(self) -> Path:
+        """Where the default broker keeps its messages."""
+        return self.data_dir.resolve() / "broker"
+
+    @cached_property
+    def spool_directory(self) -> Path:
+        """Uploads on their way in, on the data volume and never in a small /tmp."""
+        return self.data_dir.resolve() / "spool"
+
+    @cached_property
+    def cache_directory(self) -> Path:
+        """What can be made again: fetched archives, decoded pixels, loaded models."""
+        return self.data_dir.resolve() / "cache"
+
+    @cached_property
+    def api_key_path(self) -> Path:
+        """Where the first start leaves the first API key, readable by its owner only."""
+        return self.data_dir.resolve() / "api_key"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment. Raises `pydantic.ValidationError` naming each bad value."""
+    env_file = os.environ.get("LIPSUM_ENV_FILE")
+    return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]

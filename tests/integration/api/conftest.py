@@ -1,0 +1,178 @@
+"""The API and the inference process as real processes on free ports, over a tiny random CLIP."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from openai import OpenAI
+
+from core.bases import register_directory
+from core.ids import new_id
+from core.jobs.messages import StoredModel
+from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
+from core.learning.models import Clip, Head, save_directory, save_head
+from core.learning.packing import pack
+from core.objects import ObjectStore
+from core.records import datasets, files, jobs, leases, publishing
+from core.records.engine import Database
+from core.settings import Settings
+from tests.api_service import prepare
+from tests.builders import tiny_clip, unit_head
+
+ROOT = Path(__file__).parents[3]
+STARTUP_SECONDS = 60.0
+CLASSES = ("crested owl", "dog", "tabby cat")
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a test may know of the running service."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    project_id: str
+    key: str
+    clip: Clip  # the weights of both models
+    head: Head  # the trained head of the fine-tuned one
+    fine_tuned: str
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    def openai(self, key: str | None = None) -> OpenAI:
+        return OpenAI(base_url=f"{self.address}/v1", api_key=key or self.key)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Both processes for the whole run of this folder."""
+    directory = tmp_path_factory.mktemp("running")
+    settings = Settings(
+        data_dir=directory / "data", port=_free_port(), serving_port=_free_port(), device="cpu"
+    )
+    database, store, project_id, key = prepare(settings)
+    clip, head = tiny_clip(), Head(unit_head(8, 3), 20.0, list(CLASSES), list("odt"), ["{}"], {})
+    save_directory(clip, directory / "base")
+    register_directory(database, store, "tiny", directory / "base")
+    fine_tuned = _publish(database, store, project_id, clip, head, directory)
+    with ExitStack() as stack:
+        stack.enter_context(_process(settings, "run_serving", settings.serving_port))
+        stack.enter_context(_process(settings, "run_api", settings.port))
+        yield Running(settings, database, store, project_id, key, clip, head, fine_tuned)
+    database.close()
+
+
+@contextmanager
+def _process(settings: Settings, function: str, port: int) -> Iterator[None]:
+    """One of the command line's two HTTP processes, ready to answer."""
+    script = (
+        f"from cli.servers import {function}; from core.settings import Settings; "
+        f"{function}(Settings.model_validate_json({settings.model_dump_json()!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    try:
+        _wait_until_it_answers(process, f"http://127.0.0.1:{port}/healthz")
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the process of {url} ended at start"
+        try:
+            httpx.get(url)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")
+
+
+def _publish(
+    database: Database, store: ObjectStore, project_id: str, clip: Clip, head: Head, directory: Path
+) -> str:
+    """A fine-tuned model, published as a worker publishes it; its id."""
+    save_directory(clip, directory / "tuned")
+    save_head(head, directory / "tuned")
+    members = pack(directory / "tuned", directory / "tuned.tar")
+    job_id = new_id("ftjob")
+    model_id = f"ft:tiny:owls:{job_id.removeprefix('ftjob-')}"
+    key = f"jobs/{job_id}/attempts/1/model.tar"
+    stored = store.put_file(key, directory / "tuned.tar")
+    spec = JobSpec(
+        job_id=job_id,
+        method="ft",
+        hyperparameters={},
+        theta0=ModelReference(id="base:tiny", object_key="b", sha256="b", size=1),
+        model_id=model_id,
+        datasets=[DatasetReference(version="v", archive_key="a", archive_size=1, index_key="i")],
+        splits=[SplitReference(name="train", version="v", archive_split="train")],
+        seeds=[0],
+        alphas=[],
+        max_unreadable_fraction=0.01,
+    )
+    made = StoredModel(
+        id=model_id,
+        kind="fine_tuned",
+        object_key=key,
+        sha256=stored.sha256,
+        size=stored.size,
+        members=members,
+        info={"base": "base:tiny", "n_classes": 3},
+        seed=0,
+    )
+    with database.write() as session:
+        datasets.create(
+            session,
+            project_id,
+            "v",
+            archive_key="a",
+            archive_size=1,
+            archive_sha256="a",
+            structure={},
+            index_key="i",
+        )
+        datasets.mark_checked(session, project_id, "v", "i", {})
+        file = files.create(
+            session,
+            project_id,
+            filename="a.zip",
+            purpose="fine-tune",
+            size=1,
+            sha256="a",
+            object_key="a",
+        )
+        request = {"model": "base:tiny", "training_file": file.id}
+        jobs.create(session, project_id, spec, request)
+        held = leases.claim(session, "worker", "boot", 60.0)
+        assert held is not None
+        publishing.publish(session, held, [made], max_attempts=1)
+        files.delete(session, project_id, file.id)
+    return model_id
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_threads() -> None:
+    """The test's own forward passes leave the cores to the processes under test."""
+    torch.set_num_threads(1)

@@ -1,0 +1,114 @@
+"""The real trainer, its supervisor and its worker killed mid-training: one model comes out.
+
+Slow: each kill costs a fresh start of torch. The same with a small trainer, and many more ways
+to die, is in `tests/integration/worker/test_crashes.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+from rich.console import Console
+
+from cli.client import make_client
+from cli.jobs import follow
+from cli.service import Service
+from tests.jobs import colour_archive, service_settings
+
+LEASE = 6.0  # seconds
+PATIENCE = 120.0  # seconds for a phase to be reached; nothing here asserts how long it took
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    settings = service_settings(tmp_path, lease_seconds=LEASE, sweep_seconds=1.0)
+    with Service(settings) as running:
+        done = threading.Event()
+        keeper = threading.Thread(target=running.run, args=(lambda sentence: None, done.is_set))
+        keeper.start()  # what `lipsum up` does: start again what dies
+        yield running
+        done.set()
+        keeper.join()
+
+
+def pid_of(parent: int, module: str) -> int | None:
+    """The living child of `parent` whose command line names a module."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    for child in children:
+        try:
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+        except FileNotFoundError:
+            continue
+        if module.encode() in command:
+            return int(child)
+    return None
+
+
+def until(found: Callable[[], object]) -> object:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError("did not happen")
+
+
+def supervisor_pid(service: Service) -> int:
+    process = next(child.process for child in service.children if child.name == "worker")
+    assert process is not None
+    return process.pid
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("victim", ["consumer", "supervisor", "trainer"])
+def test_a_killed_process_costs_a_start_and_nothing_else(
+    service: Service, tmp_path: Path, victim: str
+) -> None:
+    client = make_client(f"{service.address}/v1", service.api_key)
+    with colour_archive(tmp_path / "colours.zip").open("rb") as content:
+        file = client.files.create(file=("colours.zip", content), purpose="fine-tune")
+    knobs = {"batch_size": 8, "n_steps": 600, "n_evaluations": 2}
+    job = client.fine_tuning.jobs.create(
+        model="base:tiny",
+        training_file=file.id,
+        method={"type": "lipsum_ft", "lipsum_ft": {"hyperparameters": knobs}},  # type: ignore[arg-type]
+    )
+    until(lambda: _step(client, job.id) > 0)
+    supervisor = supervisor_pid(service)
+    trainer = pid_of(supervisor, "worker.run")
+    consumer = pid_of(supervisor, "worker.consumer")
+    assert trainer is not None
+    assert consumer is not None
+    os.kill(
+        {"consumer": consumer, "supervisor": supervisor, "trainer": trainer}[victim], signal.SIGKILL
+    )
+    if victim != "consumer":
+        until(lambda: not Path(f"/proc/{trainer}").exists())
+
+    ended = follow(client, job.id, Console(quiet=True))
+    assert ended.status == "succeeded", ended.error
+    extra = ended.model_extra or {}
+    assert extra["attempt"] == (1 if victim == "consumer" else 2)
+    keys = [(r["seed"], r["model"], r["split"], r["metric"]) for r in extra["results"]]
+    assert len(keys) == len(set(keys)) == 3 * 3 * 3
+    made = {model.id for model in client.models.list() if model.id.startswith("ft:")}
+    steps = client.fine_tuning.jobs.checkpoints.list(job.id)
+    assert made - {step.fine_tuned_model_checkpoint for step in steps} == {ended.fine_tuned_model}
+    if victim == "consumer":
+        until(lambda: pid_of(supervisor_pid(service), "worker.consumer"))
+
+
+def _step(client: OpenAI, job_id: str) -> int:
+    job = client.fine_tuning.jobs.retrieve(job_id)
+    assert job.status not in ("failed", "cancelled"), job.error
+    progress = (job.model_extra or {}).get("progress") or {}
+    return int(progress.get("step") or 0)

@@ -1,0 +1,190 @@
+"""Real servers for tests, started privately and thrown away, and the fixtures that use them.
+
+Import the fixtures in a folder's conftest. Those that need a server carry the `servers` mark;
+they are skipped where its program is not installed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from core.records.engine import Database, migrate
+
+STARTUP_SECONDS = 30.0
+_POSTGRESQL_PLACES = ("/usr/local/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin")
+
+
+@contextmanager
+def private_postgresql() -> Iterator[str]:
+    """The URL of an empty database `postgres` on a server of its own."""
+    initdb, server = _find("initdb"), _find("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="lipsum-postgresql-"))
+    user = _unprivileged_user(folder)  # the server refuses to run as root
+    port = free_port()
+    subprocess.run(
+        [initdb, "-D", folder / "data", "-U", "lipsum", "-A", "trust", "--no-sync", "-E", "UTF8"],
+        check=True,
+        capture_output=True,
+        user=user,
+        cwd=folder,
+    )
+    options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+    process = subprocess.Popen(
+        [server, "-D", folder / "data", "-p", str(port), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=user,
+        cwd=folder,
+    )
+    url = f"postgresql+psycopg://lipsum@127.0.0.1:{port}/postgres"
+    try:
+        _wait_for_port(port)
+        _wait_for_postgresql(url)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)  # fast: it does not wait for clients to leave
+        process.wait(STARTUP_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_redis(port: int | None = None) -> Iterator[str]:
+    """The URL of an empty Redis that keeps nothing on disk."""
+    port = port or free_port()
+    folder = tempfile.mkdtemp(prefix="lipsum-redis-")
+    process = subprocess.Popen(
+        [_find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for_port(port)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(STARTUP_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite file to copy: migrating one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    with private_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: str) -> str:
+    migrate(postgresql_server)
+    return postgresql_server
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with private_redis() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty, migrated database of either kind."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("migrated_postgresql")
+        _empty(url)
+        return url
+    path = tmp_path / "lipsum.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    found = Database(database_url)
+    yield found
+    found.close()
+
+
+def _empty(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        tables = connection.execute(
+            text(
+                "SELECT tablename FROM pg_tables "
+                "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
+        ).scalars()
+        connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+
+
+def _find(program: str) -> str:
+    places = os.pathsep.join([os.environ.get("PATH", ""), *_POSTGRESQL_PLACES])
+    found = shutil.which(program, path=places)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def _unprivileged_user(folder: Path) -> str | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        os.chown(folder, found.pw_uid, found.pw_gid)
+        return name
+    pytest.skip("PostgreSQL does not run as root and there is no user to run it as")
+
+
+def _wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def _wait_for_postgresql(url: str) -> None:
+    engine = create_engine(url)
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while True:
+        try:
+            with engine.connect():
+                engine.dispose()
+                return
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,44 @@
+"""What importing and starting the API costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from api.app import create_app
+from tests.api_service import make_settings
+
+HEAVY = ("torch", "open_clip", "torchvision", "transformers", "pyarrow", "api.serving")
+
+
+def test_importing_the_api_loads_no_torch() -> None:
+    started = time.monotonic()
+    script = (
+        "import sys, api.app; from core.learning.methods import registry; registry(); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    print(f"importing api.app took {time.monotonic() - started:.2f} s")
+    assert done.stdout.strip() == "[]"
+
+
+def test_making_an_app_touches_nothing(tmp_path: Path) -> None:
+    create_app(make_settings(tmp_path / "data"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_openapi_document_can_be_made(tmp_path: Path) -> None:
+    document = create_app(make_settings(tmp_path)).openapi()
+    create = document["paths"]["/v1/fine_tuning/jobs"]["post"]
+    schema = create["requestBody"]["content"]["application/json"]["schema"]
+    assert "$ref" not in str(schema)
+    assert "training_file" in schema["properties"]
+    assert create["security"] == [{"HTTPBearer": []}]

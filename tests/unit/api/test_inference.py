@@ -1,0 +1,158 @@
+"""The task routes up to the inference process, which does not run here."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api_service import Service, add_base, open_service, png
+
+IMAGE = base64.b64encode(png()).decode()
+LABELS = {"candidate_labels": ["cat", "dog"]}
+
+
+@pytest.fixture
+def model(service: Service) -> str:
+    return f"/v1/models/{add_base(service.database, service.store)}"
+
+
+def test_nobody_answers(service: Service, model: str) -> None:
+    answer = service.client.post(
+        f"{model}/zero-shot-image-classification", json={"inputs": IMAGE, "parameters": LABELS}
+    )
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert answer.json()["error"]["code"] == "inference_unavailable"
+    assert answer.json()["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": {"image": IMAGE, "candidateLabels": ["cat", "dog"]}},
+        {"inputs": {"image": IMAGE, "candidate_labels": ["cat", "dog"]}},
+        {"inputs": [IMAGE, IMAGE], "parameters": LABELS},
+        {"inputs": f"data:image/png;base64,{IMAGE}", "parameters": LABELS, "options": {"x": 1}},
+        {"inputs": IMAGE, "parameters": {**LABELS, "templates": ["a {}.", "the {}."]}},
+    ],
+)
+def test_shapes_that_are_understood(service: Service, model: str, body: dict[str, Any]) -> None:
+    for task in ("zero-shot-image-classification", "image-classification"):
+        answer = service.client.post(f"{model}/{task}", json=body)
+        assert answer.json()["error"]["code"] == "inference_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"inputs": IMAGE}, "missing_field", "parameters.candidate_labels"),
+        ({"parameters": LABELS}, "invalid_request", "inputs"),
+        ({"inputs": "https://x.org/a.png", "parameters": LABELS}, "invalid_base64", "inputs"),
+        ({"inputs": "", "parameters": LABELS}, "empty_image", "inputs"),
+        ({"inputs": [], "parameters": LABELS}, "too_many_images", "inputs"),
+        ({"inputs": [IMAGE] * 65, "parameters": LABELS}, "too_many_images", "inputs"),
+        (
+            {"inputs": IMAGE, "parameters": {"candidate_labels": ["cat"]}},
+            "wrong_number_of_labels",
+            "parameters.candidate_labels",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {"candidate_labels": ["cat", "cat"]}},
+            "invalid_request",
+            "parameters.candidate_labels",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {**LABELS, "hypothesis_template": "no slot"}},
+            "invalid_request",
+            "parameters.hypothesis_template",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {**LABELS, "hypothesis_template": "{0.__class__} {}"}},
+            "invalid_request",
+            "parameters.hypothesis_template",
+        ),
+        (
+            {
+                "inputs": IMAGE,
+                "parameters": {**LABELS, "hypothesis_template": "a {}", "templates": ["a {}"]},
+            },
+            "invalid_request",
+            "parameters.templates",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {**LABELS, "top_k": 0}},
+            "invalid_request",
+            "parameters.top_k",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {**LABELS, "function_to_apply": "tanh"}},
+            "invalid_request",
+            "parameters.function_to_apply",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {**LABELS, "threshold": 0.5}},
+            "invalid_request",
+            "parameters.threshold",
+        ),
+    ],
+)
+def test_refusals(
+    service: Service, model: str, body: dict[str, Any], code: str, param: str
+) -> None:
+    answer = service.client.post(f"{model}/zero-shot-image-classification", json=body)
+    error = answer.json()["error"]
+    assert answer.status_code == 400, error
+    assert error["code"] == code, error
+    assert error["param"] == param, error
+
+
+def test_more_texts_than_one_request_may_encode(service: Service, model: str) -> None:
+    parameters = {
+        "candidate_labels": [f"label {n}" for n in range(1000)],
+        "templates": [f"{n} {{}}" for n in range(21)],
+    }
+    answer = service.client.post(
+        f"{model}/zero-shot-image-classification",
+        json={"inputs": IMAGE, "parameters": parameters},
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_many_texts")
+
+
+def test_a_base_has_no_classes_of_its_own(service: Service, model: str) -> None:
+    answer = service.client.post(f"{model}/image-classification", content=png())
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "no_head")
+    assert "zero-shot-image-classification" in error["message"]
+
+
+def test_an_image_alone_cannot_be_zero_shot(service: Service, model: str) -> None:
+    answer = service.client.post(f"{model}/zero-shot-image-classification", content=png())
+    assert answer.json()["error"]["param"] == "parameters.candidate_labels"
+
+
+def test_an_unknown_model(service: Service) -> None:
+    answer = service.client.post("/v1/models/base:none/image-classification", content=png())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+class TestSizes:
+    @pytest.fixture
+    def small(self, tmp_path: Path) -> Iterator[Service]:
+        with open_service(tmp_path, max_image_bytes=1000) as opened:
+            add_base(opened.database, opened.store)
+            yield opened
+
+    @pytest.mark.parametrize("task", ["image-classification", "zero-shot-image-classification"])
+    def test_images_over_the_limit(self, small: Service, task: str) -> None:
+        path = f"/v1/models/base:tiny/{task}"
+        raw = small.client.post(path, content=b"x" * 1001)
+        assert (raw.status_code, raw.json()["error"]["code"]) == (413, "image_too_large")
+        encoded = base64.b64encode(b"x" * 1001).decode()
+        in_json = small.client.post(path, json={"inputs": encoded, "parameters": LABELS})
+        assert (in_json.status_code, in_json.json()["error"]["code"]) == (413, "image_too_large")
+        whole = small.client.post(path, content=b"x" * 3_000_000)
+        assert (whole.status_code, whole.json()["error"]["code"]) == (413, "body_too_large")

@@ -1,0 +1,1 @@
+"""Archives and images: what is accepted, and every attack that is refused."""

@@ -1,0 +1,317 @@
+"""The supervisor's decisions, with real trainers and a real database; only its clock is ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.errors import Unavailable
+from core.records import events, jobs, leases, models, results
+from core.records.engine import Database, Session
+from core.records.tables import Job
+from core.settings import Settings
+from tests import service_builders as build
+from worker.attempt import Attempt
+from worker.supervisor import Supervisor
+
+TRAINER = (sys.executable, str(Path(__file__).parents[2] / "tiny_trainer.py"))
+PATIENCE = 30.0  # real seconds for a process to start or end
+STALL, GRACE, LEASE = 500.0, 10.0, 60.0
+
+
+class MovedClock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+
+class Outage(Database):
+    """A database that can be away."""
+
+    away = False
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        if self.away:
+            raise Unavailable("The database did not answer.")
+        with super().write() as session:
+            yield session
+
+
+class World:
+    """A supervisor and what it needs, driven step by step."""
+
+    def __init__(self, url: str, tmp_path: Path, command: tuple[str, ...] = TRAINER) -> None:
+        self.database = Outage(url)
+        self.clock = MovedClock()
+        self.settings = Settings(
+            data_dir=tmp_path / "data",
+            worker_slots=2,
+            lease_seconds=LEASE,
+            stall_seconds=STALL,
+            cancel_grace_seconds=GRACE,
+            max_attempts=2,
+        )
+        self.supervisor = Supervisor(
+            self.settings, self.database, "worker", "boot", command, clock=self.clock
+        )
+        self.project = build.project(self.database)
+
+    def job(self, *scripts: list[str]) -> Job:
+        return build.job(self.database, self.project, hyperparameters={"scripts": list(scripts)})
+
+    def read(self, job: Job) -> Job:
+        return build.read(self.database, job)
+
+    def messages(self, job: Job) -> list[str]:
+        with self.database.read() as session:
+            page = events.list_events(session, self.project, job.id, limit=1000)
+        return [event.message for event in page.items]
+
+    def drive(self, until: Callable[[], bool]) -> None:
+        """Steps, at a slow pace, until something is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not until():
+            assert time.monotonic() < deadline, "it never came to be so"
+            self.supervisor.step(longest=0.02)
+            self.clock.time += 0.05
+
+    def start(self, job: Job, word: str = "tiny trainer") -> Attempt:
+        """The job's attempt, once its trainer has said the word."""
+        self.drive(lambda: any(word in message for message in self.messages(job)))
+        return next(item for item in self.supervisor.attempts if item.claim.job_id == job.id)
+
+    def close(self) -> None:
+        self.supervisor.close()
+        self.database.close()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.time += seconds
+        self.supervisor.step(longest=0.0)
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """What the supervisor writes is tested on both databases in `tests/unit/records`."""
+    shutil.copy(migrated_sqlite, tmp_path / "lipsum.db")
+    return f"sqlite:///{tmp_path / 'lipsum.db'}"
+
+
+@pytest.fixture
+def world(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
+    found = World(sqlite_url, tmp_path)
+    yield found
+    found.close()
+
+
+def test_a_job_runs_and_is_published(database_url: str, tmp_path: Path) -> None:
+    world = World(database_url, tmp_path)
+    job = world.job(["work", "work"])
+    world.drive(lambda: world.read(job).status == "succeeded")
+    done = world.read(job)
+    assert (done.step, done.total_steps, done.progress, done.attempt) == (2, 2, 1.0, 1)
+    with world.database.read() as session:
+        assert len(models.of_job(session, world.project, job.id)) == 1
+        assert len(results.list_split_results(session, world.project, job.id)) == 1
+        assert len(results.list_metrics(session, world.project, job.id)) == 2
+    assert world.supervisor.attempts == []
+    world.close()
+
+
+def test_an_unchecked_dataset_is_checked_and_then_trained_on(world: World) -> None:
+    job = build.job(world.database, world.project, checked=False)
+    world.drive(lambda: world.read(job).status == "succeeded")
+    with world.database.read() as session:
+        moves = [row.to_status for row in jobs.list_transitions(session, world.project, job.id)]
+    assert moves == ["validating_files", "queued", "running", "succeeded"]
+
+
+def test_as_many_jobs_run_as_there_are_slots(world: World) -> None:
+    first, second, third = (world.job(["sleep"]) for _ in range(3))
+    world.start(second)
+    assert [item.claim.job_id for item in world.supervisor.attempts] == [first.id, second.id]
+    assert world.read(third).status == "queued"
+    assert world.read(first).lease_owner == "worker"
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "words"),
+    [
+        ("exit", "worker_lost", "it exited with code 3"),
+        ("die", "worker_lost", "SIGKILL ended it, which is mostly the system running out"),
+        ("garbage", "internal", "no message"),
+    ],
+)
+def test_a_trainer_that_dies_is_tried_again_and_then_given_up(
+    world: World, step: str, reason: str, words: str
+) -> None:
+    job = world.job([step])
+    world.drive(lambda: world.read(job).failures == 1)
+    waiting = world.read(job)
+    assert (waiting.status, waiting.lease_token) == ("queued", None)
+    assert any(words in message for message in world.messages(job))
+    build.age(world.database, job.id)
+    world.pass_time(world.settings.poll_seconds)
+    world.drive(lambda: world.read(job).status == "failed")
+    failed = world.read(job)
+    assert (failed.status_reason, failed.attempt, failed.failures) == (reason, 2, 2)
+
+
+def test_a_failure_the_user_caused_is_told_to_the_user(world: World) -> None:
+    job = world.job(["fail"])
+    world.drive(lambda: world.read(job).status == "failed")
+    failed = world.read(job)
+    assert (failed.status_reason, failed.error_message, failed.error_param) == (
+        "invalid_spec",
+        "it was told to",
+        "model",
+    )
+    assert failed.attempt == 1
+
+
+def test_a_trainer_that_does_not_get_on_is_stopped(world: World) -> None:
+    job = world.job(["work", "sleep"])
+    attempt = world.start(job)
+    world.drive(lambda: world.read(job).progress == 0.5)
+    for _ in range(int(STALL / 20)):  # the heart beats on: that alone is no progress
+        world.pass_time(20.0)
+        assert not attempt.is_over
+        if attempt.process.has_exited():
+            break
+    world.drive(lambda: attempt.is_over)
+    assert any("made no progress for 500 s" in message for message in world.messages(job))
+    assert world.read(job).status_reason == "timeout"
+
+
+def test_a_trainer_that_ignores_sigterm_is_killed_after_the_grace(world: World) -> None:
+    job = world.job(["stubborn"])
+    attempt = world.start(job, "stubborn")
+    with world.database.write() as session:
+        jobs.request_cancel(session, world.project, job.id)
+    world.supervisor.wake()  # as the doorbell does
+    world.supervisor.step(longest=1.0)
+    assert world.read(job).status == "cancelling"
+    world.pass_time(GRACE - 1)
+    assert not attempt.process.has_exited()
+    world.pass_time(1.0)
+    world.drive(lambda: attempt.is_over)
+    assert world.read(job).status == "cancelled"
+
+
+def test_a_lost_lease_kills_the_trainer_and_writes_nothing(world: World) -> None:
+    job = world.job(["work", "sleep"])
+    attempt = world.start(job)
+    build.age(world.database, job.id)
+    with world.database.write() as session:
+        leases.reap(session, max_attempts=2)
+    build.age(world.database, job.id)
+    with world.database.write() as session:
+        assert leases.claim(session, "another", "boot", LEASE) is not None
+    before = (vars(world.read(job)), world.messages(job))
+    world.pass_time(LEASE / 3)
+    assert attempt.is_over
+    assert attempt.outcome is None
+    assert _is_gone(attempt.process.pid)
+    world.drive(lambda: world.supervisor.attempts == [])
+    after = (vars(world.read(job)), world.messages(job))
+    assert _columns(after[0]) == _columns(before[0])
+    assert after[1] == before[1]
+
+
+def test_a_database_that_comes_back_in_time_loses_nothing(world: World) -> None:
+    job = world.job(["work", "spin"])
+    attempt = world.start(job)
+    world.database.away = True
+    for _ in range(5):
+        world.pass_time(LEASE / 6)
+        assert not attempt.is_over
+    world.database.away = False
+    world.drive(lambda: world.read(job).step > 5)
+    assert world.read(job).status == "running"
+
+
+def test_a_database_away_for_a_whole_lease_fences_the_worker(world: World) -> None:
+    job = world.job(["work", "sleep"])
+    attempt = world.start(job)
+    world.database.away = True
+    for _ in range(6):
+        world.pass_time(LEASE / 6)
+    assert attempt.is_over
+    assert _is_gone(attempt.process.pid)
+    world.database.away = False
+    assert world.read(job).status == "running"  # until the sweeper reaps it
+    assert world.read(job).failures == 0
+
+
+def test_a_result_that_is_complete_survives_a_long_outage(world: World) -> None:
+    job = world.job(["work"])
+    world.drive(lambda: bool(world.supervisor.attempts))
+    world.database.away = True
+    attempt = world.supervisor.attempts[0]
+    world.drive(lambda: attempt.process.exit_code is not None)
+    world.pass_time(10 * LEASE)
+    assert not attempt.is_over
+    world.database.away = False
+    world.pass_time(2.0)
+    world.drive(lambda: world.read(job).status == "succeeded")
+
+
+def test_a_stopping_worker_gives_back_what_it_holds(world: World) -> None:
+    sleeping, waiting = world.job(["sleep"]), world.job(["sleep"])
+    attempt = world.start(sleeping)
+    world.start(waiting)
+    world.supervisor.stop()
+    world.drive(lambda: world.supervisor.is_done)
+    assert world.supervisor.attempts == []
+    assert _is_gone(attempt.process.pid)
+    for job in (sleeping, waiting):
+        found = world.read(job)
+        assert (found.status, found.failures, found.lease_token) == ("queued", 0, None)
+
+
+def test_a_trainer_that_cannot_start_counts_as_a_failure(sqlite_url: str, tmp_path: Path) -> None:
+    world = World(sqlite_url, tmp_path, ("/no/such/program",))
+    job = world.job(["work"])
+    world.supervisor.step(longest=0.0)
+    assert world.read(job).failures == 1
+    assert any("could not start a trainer" in message for message in world.messages(job))
+    world.close()
+
+
+def test_reports_no_database_takes_fail_the_job(world: World) -> None:
+    """A step beyond 64 bits: refused by PostgreSQL and by SQLite's driver alike."""
+    job = world.job(["overflow"])
+    world.drive(lambda: world.read(job).failures == 1)
+    assert any("could not write" in message for message in world.messages(job))
+
+
+def test_a_trainer_is_told_no_database(world: World) -> None:
+    job = world.job(["sleep"])
+    attempt = world.start(job)
+    environment = Path(f"/proc/{attempt.process.pid}/environ").read_bytes().decode()
+    assert "LIPSUM_DATA_DIR=" in environment
+    assert "LIPSUM_DATABASE_URL" not in environment
+    assert "OMP_NUM_THREADS=" in environment
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _columns(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if not name.startswith("_")}

@@ -1,0 +1,1 @@
+"""The doorbell, the supervisor that owns jobs, the trainer process, the sweeper."""

@@ -1,0 +1,1 @@
+"""What a trainer process does with one job, phase by phase: no database, no queue."""

@@ -1,0 +1,176 @@
+"""What leaves a job: one tar per model, the predictions, the results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Literal
+
+import torch
+
+from core.ids import checkpoint_model_id
+from core.jobs.messages import Artifact, StoredModel
+from core.learning.architecture import read_architecture
+from core.learning.evaluation import head_logits, split_features
+from core.learning.methods import registry
+from core.learning.models import Clip, Head, save_directory, save_head
+from core.learning.packing import pack
+from core.learning.report import CardFacts, ResultRow, model_card
+from core.learning.states import put_tensors
+from core.learning.statistics import feature_statistics, save_statistics
+from core.learning.trainer import TrainedState
+from worker.pipeline.data import JobData, Split, evaluation_pixels
+from worker.pipeline.scoring import Scoreboard
+from worker.pipeline.workspace import Workspace
+
+STATISTICS_IMAGES = 20_000  # training images that the class means and covariance are taken over
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished model and what its card and statistics are made from."""
+
+    clip: Clip
+    head: Head
+    data: JobData
+    board: Scoreboard
+    row_name: str  # the model's name in the table
+    seed: int
+    number: int  # which of the job's seeds
+    state: TrainedState
+
+
+def export_model(workspace: Workspace, export: Export) -> StoredModel:
+    """Write the model's directory, pack it, upload the tar and report it; what was reported."""
+    model_id = workspace.spec.model_id
+    filename = "model.tar"
+    if export.number > 0:
+        model_id, filename = f"{model_id}:seed-{export.seed}", f"model-seed-{export.seed}.tar"
+    model = _store(workspace, export, model_id, "fine_tuned", filename)
+    workspace.reporter.send(model)
+    workspace.reporter.send(
+        Artifact(
+            filename=filename, object_key=model.object_key, sha256=model.sha256, size=model.size
+        )
+    )
+    return model
+
+
+def export_checkpoints(
+    workspace: Workspace, export: Export, model: StoredModel, last: TrainedState
+) -> None:
+    """The kept step and the last one as checkpoints, each usable as a model.
+
+    The kept step's weights are the model's own object; only a last step that differs is stored.
+    Loads the last step's weights into the model.
+    """
+    kept_id = checkpoint_model_id(model.id, export.state.step)
+    workspace.reporter.send(model.model_copy(update={"id": kept_id, "kind": "checkpoint"}))
+    if last.step == export.state.step:
+        return
+    put_tensors(export.clip, last.weights)
+    later = dataclasses.replace(export, head=last.head, state=last)
+    filename = f"checkpoint-seed-{export.seed}-step-{last.step}.tar"
+    later_id = checkpoint_model_id(model.id, last.step)
+    workspace.reporter.send(_store(workspace, later, later_id, "checkpoint", filename))
+
+
+def write_results(workspace: Workspace, board: Scoreboard) -> None:
+    """The table as JSON and one row per image and model as Parquet."""
+    results = workspace.directory / "results.json"
+    rows = [asdict(row) for row in board.rows]
+    document = {"job": workspace.spec.job_id, "method": workspace.spec.method, "rows": rows}
+    results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    workspace.store_artifact("results.json", results)
+    predictions = workspace.directory / "predictions.parquet"
+    board.write_predictions(predictions)
+    workspace.store_artifact("predictions.parquet", predictions)
+    workspace.reporter.within("exporting", 1.0)
+
+
+def _store(
+    workspace: Workspace,
+    export: Export,
+    model_id: str,
+    kind: Literal["fine_tuned", "checkpoint"],
+    filename: str,
+) -> StoredModel:
+    directory = workspace.directory / filename.removesuffix(".tar")
+    save_directory(export.clip, directory)
+    save_head(export.head, directory)
+    save_statistics(_statistics(workspace, export), directory)
+    # The table's rows are of the kept step; a card of another step has none.
+    rows = _rows_of_seed(export) if kind == "fine_tuned" else []
+    card = model_card(_facts(workspace, export, model_id), rows)
+    (directory / "README.md").write_text(card, encoding="utf-8")
+    tar = workspace.directory / filename
+    members = pack(directory, tar)
+    stored = workspace.store.put_file(workspace.object_key(filename), tar)
+    tar.unlink()
+    accuracy = export.state.validation_accuracy
+    return StoredModel(
+        id=model_id,
+        kind=kind,
+        object_key=stored.key,
+        sha256=stored.sha256,
+        size=stored.size,
+        members=members,
+        info={
+            "base": workspace.spec.theta0.id,
+            "method": workspace.spec.method,
+            "image_size": export.clip.image_size,
+            "embed_dim": export.clip.embed_dim,
+            "n_classes": len(export.head.classes),
+            **read_architecture(export.clip.config["model_cfg"]).as_info(),
+        },
+        seed=export.seed,
+        step=export.state.step,
+        metrics={} if accuracy is None else {"validation_accuracy": accuracy},
+    )
+
+
+def _statistics(workspace: Workspace, export: Export) -> dict[str, torch.Tensor]:
+    data, clip = export.data, export.clip
+    reference = data.train or data.validation
+    sample = _thinned(reference)
+    pixels = evaluation_pixels(workspace, sample, clip.preprocess_config)
+    train_features = split_features(clip, clip.visual, pixels)
+    validation = data.validation
+    features = split_features(clip, clip.visual, export.board.pixels[validation.name])
+    logits = head_logits(features, export.head.weight, export.head.scale)
+    return feature_statistics(train_features, torch.from_numpy(pixels.labels), features, logits)
+
+
+def _thinned(split: Split) -> Split:
+    """Every k-th image of a split, so that statistics stay cheap on a large one."""
+    stride = -(-len(split.entries) // STATISTICS_IMAGES)
+    if stride == 1:
+        return split
+    return Split(
+        split.name, split.reference, split.entries[::stride], split.labels[::stride], split.subset
+    )
+
+
+def _rows_of_seed(export: Export) -> list[ResultRow]:
+    return [row for row in export.board.rows if row.seed == export.seed or row.model == "zero_shot"]
+
+
+def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
+    method = registry()[workspace.spec.method]
+    return CardFacts(
+        model_id=model_id,
+        row_name=export.row_name,
+        base_id=workspace.spec.theta0.id,
+        method_title=method.title,
+        method_citation=method.citation,
+        hyperparameters=workspace.spec.hyperparameters,
+        seed=export.seed,
+        step=export.state.step,
+        n_classes=len(export.head.classes),
+        class_subsets=export.head.class_subsets,
+        created=datetime.now(UTC).date().isoformat(),
+        library_version=version("lipsum"),
+    )

@@ -1,0 +1,100 @@
+"""The trainer process: a job specification in, objects and reports out.
+
+Started by the supervisor as `python -m worker.run`, one process group per attempt. It knows no
+database: it reads the specification, writes objects under its attempt's prefix and reports on a
+pipe. Its last word is `finished` or `failed`; a process that ends without either was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from core.errors import InvalidDataset, InvalidRequest, StorageFault
+from core.jobs.messages import Failed, Finished
+from core.jobs.spec import JobSpec
+from core.objects import ObjectStore
+from core.settings import load_settings
+from worker.parent_death import die_with_parent
+from worker.pipeline.cache import trim
+from worker.pipeline.reports import Reporter, SupervisorGone
+from worker.pipeline.workspace import Workspace
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 when the job was done, 1 when it was reported as failed, 2 when nobody listens."""
+    options = _parse(arguments)
+    die_with_parent(options.parent)
+    reporter = Reporter(options.reports_fd)
+    try:
+        last_word = _work(options, reporter)
+        reporter.send(last_word)
+    except SupervisorGone:
+        return 2
+    return 0 if isinstance(last_word, Finished) else 1
+
+
+def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
+    settings = load_settings()
+    spec = JobSpec.model_validate_json(Path(options.spec).read_text(encoding="utf-8"))
+    store = ObjectStore.from_settings(settings)
+    workspace = Workspace(spec, options.attempt, settings, store, reporter, Path(options.work))
+    try:
+        trim(settings.cache_directory, settings.cache_bytes)
+        if options.duty == "check":
+            from worker.pipeline.check import check_datasets
+
+            check_datasets(workspace)
+            return Finished()
+        return _train(workspace)
+    except InvalidDataset as fault:
+        return Failed(reason="invalid_dataset", message=fault.message, param=fault.param)
+    except InvalidRequest as fault:
+        return Failed(reason="invalid_spec", message=fault.message, param=fault.param)
+    except StorageFault as fault:
+        return Failed(reason="storage_error", message=fault.message)
+    except SupervisorGone:
+        raise
+    except Exception as fault:
+        traceback.print_exc()  # into trainer.log, which the supervisor quotes
+        return Failed(reason="internal", message=f"{type(fault).__name__}: {fault}")
+
+
+def _train(workspace: Workspace) -> BaseModel:
+    """Everything that needs torch is imported here: checking a dataset starts without it."""
+    import torch
+
+    from core.learning.text_tower import NoRandomTexts
+    from core.learning.trainer import LossNotFinite
+    from worker.pipeline.combining import run_evaluation, run_wise_ft
+    from worker.pipeline.training import run_training
+
+    duties = {"evaluate": run_evaluation, "wise_ft": run_wise_ft}
+    try:
+        duties.get(workspace.spec.method, run_training)(workspace)
+    except LossNotFinite as fault:
+        return Failed(reason="loss_not_finite", message=str(fault))
+    except torch.OutOfMemoryError as fault:
+        return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
+    except NoRandomTexts as fault:
+        return Failed(reason="invalid_spec", message=str(fault), param="method")
+    return Finished()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="worker.run", description=__doc__)
+    parser.add_argument("--spec", required=True, help="path of the job specification, JSON")
+    parser.add_argument("--work", required=True, help="directory of this attempt")
+    parser.add_argument("--reports-fd", required=True, type=int, help="pipe to the supervisor")
+    parser.add_argument("--attempt", required=True, type=int)
+    parser.add_argument("--duty", required=True, choices=("check", "train"))
+    parser.add_argument("--parent", required=True, type=int, help="process id of the supervisor")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What somebody has to do now and then, and what may take long: in a thread of the worker.
+
+It takes back leases that ran out, rings again for jobs nobody has claimed, deletes the objects
+of ended jobs that no row names (nobody else deletes objects) and the directories of attempts.
+Its calls go to the network and to disks; in the supervisor's loop they would delay heartbeats.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from core import doorbell
+from core.errors import ServiceError
+from core.objects import ObjectStore
+from core.records import garbage, leases, outbox
+from core.records.engine import Database
+from core.settings import Settings
+
+MOST_RINGS = 16  # in one sweep: each worker that hears one looks for as many jobs as it can take
+QUIET_SECONDS = 3600.0  # after a job's end, before its unnamed objects are deleted
+
+
+class Sweeper:
+    """`run` it in a thread, or call `sweep` once."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ObjectStore,
+        settings: Settings,
+        wake: Callable[[], None],
+        quiet_seconds: float = QUIET_SECONDS,
+    ) -> None:
+        """`wake` has the worker beside it look at the jobs."""
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._wake = wake
+        self._quiet_seconds = max(quiet_seconds, 2 * settings.lease_seconds)
+        self._tasks: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._log = structlog.get_logger()
+
+    def run(self) -> None:
+        """Sweeps every `sweep_seconds`, and discards directories as they come, until `stop`."""
+        while True:
+            self.sweep()
+            if not self._discard_until_next_sweep():
+                return
+
+    def stop(self) -> None:
+        """Ends `run` after what it is doing. For other threads."""
+        self._tasks.put(None)
+
+    def discard(self, directory: Path) -> None:
+        """Deletes an attempt's directory, soon. For other threads."""
+        self._tasks.put(directory)
+
+    def discard_leftovers(self, work_directory: Path) -> None:
+        """Deletes what attempts of the worker's previous life left behind, soon."""
+        if work_directory.is_dir():
+            for directory in work_directory.iterdir():
+                self.discard(directory)
+
+    def sweep(self) -> None:
+        """One round. What fails is logged and tried again in the next."""
+        for duty in (self._reap, self._ring, self._purge):
+            try:
+                duty()
+            except ServiceError as error:
+                self._log.warning("sweep failed", duty=duty.__name__, error=error.message)
+            except Exception:
+                self._log.exception("sweep failed", duty=duty.__name__)
+
+    def _reap(self) -> None:
+        with self._database.write() as session:
+            outcomes = leases.reap(session, max_attempts=self._settings.max_attempts)
+        for outcome in outcomes:
+            self._log.warning("lease ran out", job=outcome.job_id, status=outcome.status)
+
+    def _ring(self) -> None:
+        with self._database.write() as session:
+            due = outbox.take_due(session)
+        if not due:
+            return
+        self._wake()
+        rung = sum(doorbell.ring(self._settings) for _ in due[:MOST_RINGS])
+        self._log.info("rang again", jobs=len(due), heard_by_broker=rung)
+
+    def _purge(self) -> None:
+        with self._database.read() as session:
+            jobs = garbage.jobs_to_purge(session, self._quiet_seconds)
+        for job_id in jobs:
+            with self._database.read() as session:
+                named = garbage.named_keys(session, job_id)
+            unnamed = [
+                item.key for item in self._store.list(f"jobs/{job_id}") if item.key not in named
+            ]
+            for key in unnamed:
+                self._store.delete(key)
+            with self._database.write() as session:
+                garbage.mark_purged(session, job_id)
+            if unnamed:
+                self._log.info("deleted unnamed objects", job=job_id, objects=len(unnamed))
+
+    def _discard_until_next_sweep(self) -> bool:
+        """False when it is time to stop. A discard brings the next sweep forward: harmless."""
+        try:
+            directory = self._tasks.get(timeout=self._settings.sweep_seconds)
+        except queue.Empty:
+            return True
+        if directory is None:
+            return False
+        shutil.rmtree(directory, ignore_errors=True)
+        return True
