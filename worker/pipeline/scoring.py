@@ -29,6 +29,7 @@ from worker.pipeline.data import JobData, Split, content_of, evaluation_pixels
 from worker.pipeline.workspace import Workspace
 
 FeaturesOf = Callable[[Split], Tensor]
+LogitsOf = Callable[[Split], Tensor]
 
 
 @dataclass
@@ -51,11 +52,24 @@ class Scoreboard:
         head: Head,
         phase: Phase = "evaluating",
     ) -> None:
-        """Score one model on every split; report and keep the rows."""
+        """Score one model with weights of its own on every split; report and keep the rows."""
+
+        def logits_of(split: Split) -> Tensor:
+            return head_logits(features_of(split), head.weight, head.scale)
+
+        self.score_answers(name, seed, logits_of, phase)
+
+    def score_answers(
+        self,
+        name: str,
+        seed: int,
+        logits_of: LogitsOf,
+        phase: Phase = "evaluating",
+    ) -> None:
+        """Score whatever answers with logits (N, K), or log-probabilities, on every split."""
         for number, split in enumerate(self.data.scored):
-            logits = head_logits(features_of(split), head.weight, head.scale)
             labels = torch.from_numpy(self.pixels[split.name].labels)
-            self._keep(name, seed, split, score(logits, labels, split.keys, split.subset))
+            self._keep(name, seed, split, score(logits_of(split), labels, split.keys, split.subset))
             within_model = (number + 1) / len(self.data.scored)
             if phase == "zero_shot":
                 self.workspace.reporter.within(phase, within_model)
