@@ -145,6 +145,8 @@ def _option(schema: dict[str, Any], shared: dict[str, Any]) -> str:
         return f'"{schema["const"]}"'
     if "enum" in schema:
         return " or ".join(f'"{value}"' for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"a list, each item {allowed(schema.get('items', {}))}"
     kind = _TYPES.get(schema.get("type", ""), "another value")
     if schema.get("type") not in ("integer", "number"):
         return kind

@@ -334,7 +334,7 @@ class TestCombination:
                 method=options("wise_ft", inputs=[name], hyperparameters={"alpha": 0.3}),
             )
             assert [model.id for model in spec.inputs] == [model_id]
-            assert spec.hyperparameters == {"alpha": 0.3}
+            assert spec.hyperparameters == {"alpha": 0.3, "alphas": [], "fisher": False}
 
     @pytest.mark.parametrize("inputs", [[], ["a", "b"]])
     def test_a_line_has_two_ends(self, world: World, archive: str, inputs: list[str]) -> None:
