@@ -63,6 +63,7 @@ def train(
     model: str,
     method: str | None,
     recipe: str | None,
+    inputs: list[str],
     hyperparameters: dict[str, str],
     splits: dict[str, str],
     validation_file: str | None,
@@ -71,7 +72,13 @@ def train(
     n_seeds: int,
     suffix: str | None,
 ) -> str:
-    """Submit a job; its id."""
+    """Submit a job; its id. `inputs` are jobs or models for `method` to combine or score."""
+    if inputs and method is None:
+        raise InvalidRequest(
+            f"--input {inputs[0]} is for a method that reads finished models; name it with "
+            "--method (`lipsum methods` lists them)",
+            code="no_method",
+        )
     options: dict[str, Any] = {name: _value(text) for name, text in hyperparameters.items()}
     found = [{"name": name, "file": file} for name, file in splits.items()]
     extra: dict[str, Any] = {
@@ -83,7 +90,8 @@ def train(
         extra["recipe"] = recipe
     if recipe is None or method is not None:
         name = method or "lipsum_ft"
-        body["method"] = {"type": name, name: {"hyperparameters": options}}
+        found_inputs = {"inputs": inputs} if inputs else {}
+        body["method"] = {"type": name, name: {"hyperparameters": options, **found_inputs}}
     elif options:
         body["hyperparameters"] = options
     if validation_file is not None:

@@ -142,6 +142,10 @@ def train(
         str | None, typer.Option(help="See `lipsum methods`. Default: the recipe's, or lipsum_ft.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="See `lipsum recipes`.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="Job or model to combine or score, repeatable."),
+    ] = None,
     hyperparameters: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE, repeatable.")
     ] = None,
@@ -158,7 +162,7 @@ def train(
     n_seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs: seed, seed + 1, ...")] = 1,
     suffix: Annotated[str | None, typer.Option(help="Part of the model's id.")] = None,
 ) -> None:
-    """Submit a job; prints its id."""
+    """Submit a job: training, or a combination of finished models; prints its id."""
     from cli.jobs import train as run_train
 
     job = run_train(
@@ -166,6 +170,7 @@ def train(
         model=model,
         method=method,
         recipe=recipe,
+        inputs=inputs or [],
         hyperparameters=_pairs(hyperparameters, "--set"),
         splits=_pairs(split, "--split"),
         validation_file=validation,

@@ -21,6 +21,8 @@ def show_methods(*, as_json: bool) -> None:
                 "description": method.description,
                 "citation": method.citation,
                 "fits": method.fits(),
+                "inputs": {"fewest": method.n_inputs[0], "most": method.n_inputs[1]},
+                "output": method.output,
                 "hyperparameters": method.Hyperparameters.model_json_schema(),
             }
             for method in registry().values()

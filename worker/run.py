@@ -50,7 +50,7 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
 
             check_datasets(workspace)
             return Finished()
-        return _train(workspace)
+        return perform(workspace)
     except InvalidDataset as fault:
         return Failed(reason="invalid_dataset", message=fault.message, param=fault.param)
     except InvalidRequest as fault:
@@ -64,18 +64,27 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
         return Failed(reason="internal", message=f"{type(fault).__name__}: {fault}")
 
 
-def _train(workspace: Workspace) -> BaseModel:
-    """Everything that needs torch is imported here: checking a dataset starts without it."""
+def perform(workspace: Workspace) -> BaseModel:
+    """What a job is for, once its datasets are checked; its last word.
+
+    Everything that needs torch is imported here: checking a dataset starts without it.
+    """
     import torch
 
+    from core.learning.methods import registry
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
-    from worker.pipeline.combining import run_evaluation, run_wise_ft
+    from worker.pipeline.combining import run_combination
+    from worker.pipeline.evaluating import run_evaluation
     from worker.pipeline.training import run_training
 
-    duties = {"evaluate": run_evaluation, "wise_ft": run_wise_ft}
+    duties = {
+        "training": run_training,
+        "combination": run_combination,
+        "evaluation": run_evaluation,
+    }
     try:
-        duties.get(workspace.spec.method, run_training)(workspace)
+        duties[registry()[workspace.spec.method].kind](workspace)
     except LossNotFinite as fault:
         return Failed(reason="loss_not_finite", message=str(fault))
     except torch.OutOfMemoryError as fault:

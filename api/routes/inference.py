@@ -42,6 +42,8 @@ async def zero_shot_image_classification(
     """Scores of candidate labels, best first. On a fine-tuned model: its tower, your labels."""
     model = await run_in_threadpool(_get, services, principal, model_id)
     task = await read_task_input(request, services.settings)
+    if _members(model):
+        raise _own_classes_only(model)
     if task.parameters.candidate_labels is None:
         raise InvalidRequest(
             "parameters.candidate_labels is missing; send JSON with inputs (base64) and at least "
@@ -56,10 +58,12 @@ async def zero_shot_image_classification(
 async def image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Labels:
-    """Scores of the classes a model was trained on, best first."""
+    """Scores of the classes a model was trained on, best first. A mixture's are probabilities."""
     model = await run_in_threadpool(_get, services, principal, model_id)
     task = await read_task_input(request, services.settings)
-    if task.parameters.candidate_labels is None and HEAD_FILE not in model.members:
+    if _members(model):
+        _check_mixture(model, task)
+    elif task.parameters.candidate_labels is None and HEAD_FILE not in model.members:
         raise InvalidRequest(
             f"{model.id} has no trained head, so it has no classes of its own. Pass "
             "parameters.candidate_labels, or use "
@@ -73,6 +77,35 @@ async def image_classification(
 def _get(services: Services, principal: Principal, model_id: str) -> Model:
     with services.database.read() as session:
         return models.get(session, principal.project_id, model_id, param="model_id")
+
+
+def _members(model: Model) -> list[str]:
+    """Ids of the models that answer together, where it is a mixture."""
+    return list((model.info.get("mixture") or {}).values())
+
+
+def _check_mixture(model: Model, task: TaskInput) -> None:
+    if task.parameters.candidate_labels is not None:
+        raise _own_classes_only(model)
+    function = task.parameters.function_to_apply
+    if function not in (None, "softmax"):
+        raise InvalidRequest(
+            f"function_to_apply is {function!r}, and {model.id} is a mixture, whose answers are "
+            "probabilities that come from no logits; leave function_to_apply out.",
+            code="mixture_has_no_logits",
+            param="parameters.function_to_apply",
+        )
+
+
+def _own_classes_only(model: Model) -> InvalidRequest:
+    members = _members(model)
+    return InvalidRequest(
+        f"{model.id} is a mixture of {len(members)} models, fitted to the classes they were "
+        f"trained on; it answers POST /v1/models/{model.id}/image-classification for these. For "
+        f"labels of your own ask one of its members: {', '.join(members)}.",
+        code="mixture_has_own_classes",
+        param="parameters.candidate_labels",
+    )
 
 
 async def _answer(services: Services, model: Model, task: TaskInput) -> Labels:

@@ -69,7 +69,7 @@ def download_weights(
 
 
 @router.get(
-    "/{model_id}/files/{name}",
+    "/{model_id}/files/{name:path}",
     response_class=Response,
     responses={
         200: {"content": {"application/octet-stream": {}}},
@@ -80,7 +80,8 @@ def download_weights(
 def download_model_file(
     model_id: str, name: str, request: Request, principal: Authenticated, services: InServices
 ) -> Response:
-    """One file of the weights: a range of the tar, found by the row and by no path."""
+    """One file of the weights: a range of the tar, found by the row and by no path. A mixture's
+    members lie in folders: `fine_tuned/head.safetensors`."""
     row = _get(services, principal, model_id)
     place = row.members.get(name)
     if place is None:

@@ -35,6 +35,9 @@ class ModelObject(BaseModel):
     image_size: int | None = Field(description="Side of the square input image, pixels.")
     embed_dim: int | None
     n_classes: int | None = Field(description="Classes of its trained head, if it has one.")
+    mixture: dict[str, str] | None = Field(
+        description="Of models that answer together: the folder of each and which model it is."
+    )
     size: int = Field(description="Bytes of the tar of its weights.")
     sha256: str = Field(description="Of that tar.")
     files: list[ModelFile]
@@ -65,6 +68,7 @@ def model_object(row: Model) -> ModelObject:
         image_size=info.get("image_size"),
         embed_dim=info.get("embed_dim"),
         n_classes=info.get("n_classes"),
+        mixture=info.get("mixture"),
         size=row.size,
         sha256=row.sha256,
         files=[ModelFile(name=name, size=place[1]) for name, place in row.members.items()],

@@ -17,7 +17,14 @@ from torch import Tensor
 
 from api.serving.batcher import Batcher
 from api.serving.byte_cache import ByteCache
-from api.serving.loaded_model import Classifier, LoadedModel, load_model, score
+from api.serving.loaded_model import (
+    Classifier,
+    LoadedMixture,
+    LoadedModel,
+    Servable,
+    load_model,
+    score,
+)
 from core.datasets.images import UnreadableImage, decode
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
@@ -41,13 +48,13 @@ class Engine:
         self._limits = Limits.from_settings(settings)
         self._store = ObjectStore.from_settings(settings)
         self._device = pick_device(settings.device)
-        self._models: ByteCache[str, LoadedModel] = ByteCache(
+        self._models: ByteCache[str, LoadedModel | LoadedMixture] = ByteCache(
             settings.serving_model_bytes, lambda model: model.bytes
         )
         self._classifiers: ByteCache[_ClassifierKey, Classifier] = ByteCache(
             CLASSIFIER_BYTES, lambda classifier: classifier.bytes
         )
-        self.batcher: Batcher[LoadedModel, Tensor, Tensor] = Batcher(self._features)
+        self.batcher: Batcher[Servable, Tensor, Tensor] = Batcher(self._features)
         self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._towers = ThreadPoolExecutor(1, "towers")
         self._texts = ThreadPoolExecutor(1, "texts")
@@ -75,8 +82,8 @@ class Engine:
         for pool in (self._decoding, self._towers, self._texts, self._loading):
             pool.shutdown(cancel_futures=True)
 
-    async def _model(self, prediction: Prediction) -> LoadedModel:
-        async def load() -> LoadedModel:
+    async def _model(self, prediction: Prediction) -> LoadedModel | LoadedMixture:
+        async def load() -> LoadedModel | LoadedMixture:
             cache = self._settings.cache_directory
             return await _in(
                 self._loading, load_model, prediction, self._store, cache, self._device
@@ -84,8 +91,13 @@ class Engine:
 
         return await self._models.get(prediction.sha256, load)
 
-    async def _classifier(self, prediction: Prediction, model: LoadedModel) -> Classifier:
+    async def _classifier(
+        self, prediction: Prediction, model: LoadedModel | LoadedMixture
+    ) -> Classifier:
         labels, templates = prediction.labels, prediction.templates
+        if isinstance(model, LoadedMixture):
+            assert labels is None  # the API refuses them
+            return model.classifier
         if labels is None:
             trained = model.trained()
             if trained is None:
@@ -100,7 +112,7 @@ class Engine:
             key, lambda: _in(self._texts, model.zero_shot, labels, templates)
         )
 
-    def _prepare(self, model: LoadedModel, data: bytes, place: int, n_images: int) -> Tensor:
+    def _prepare(self, model: Servable, data: bytes, place: int, n_images: int) -> Tensor:
         try:
             return model.preprocess(decode(data, self._limits))
         except UnreadableImage as error:
@@ -109,7 +121,7 @@ class Engine:
                 f"{which} cannot be read: {error.message}", code=error.code, param="inputs"
             ) from error
 
-    async def _features(self, model: LoadedModel, images: list[Tensor]) -> Sequence[Tensor]:
+    async def _features(self, model: Servable, images: list[Tensor]) -> Sequence[Tensor]:
         return await _in(self._towers, model.features, images)
 
 

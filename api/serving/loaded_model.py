@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from core.errors import StorageFault
-from core.learning.models import Clip, Head, ModelFault, load_directory, load_head
+from core.learning.evaluation import head_logits
+from core.learning.mixtures import Mixture, load_mixture
+from core.learning.models import (
+    CLASSES_FILE,
+    Clip,
+    Head,
+    ModelFault,
+    load_directory,
+    load_head,
+)
 from core.learning.zero_shot import build_head
 from core.model_cache import fetch_model
 from core.objects import ObjectStore
 from core.prediction import Function, Prediction, Score
 
 
+class Classifier(Protocol):
+    """Labels, and what turns the features of images into scores of these."""
+
+    @property
+    def labels(self) -> list[str]: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    def scores(self, features: Tensor, function: Function) -> Tensor:
+        """Scores (B, K) of B images, whose features are stacked."""
+
+
 @dataclass(frozen=True)
-class Classifier:
-    """Labels and what turns features into their logits: scale * features @ weight."""
+class HeadClassifier:
+    """One head: logits are scale * features @ weight."""
 
     labels: list[str]
     weight_DK: Tensor  # float32, on the CPU
@@ -28,6 +53,47 @@ class Classifier:
     @property
     def bytes(self) -> int:
         return self.weight_DK.nbytes
+
+    def scores(self, features: Tensor, function: Function) -> Tensor:
+        logits_BK = self.scale * features @ self.weight_DK
+        if function == "softmax":
+            return logits_BK.softmax(dim=-1)
+        return logits_BK.sigmoid() if function == "sigmoid" else logits_BK
+
+
+@dataclass(frozen=True)
+class MixedClassifier:
+    """The heads of models that answer together, and how: always with probabilities."""
+
+    labels: list[str]
+    mixture: Mixture
+    heads: list[Head]
+
+    @property
+    def bytes(self) -> int:
+        return self.mixture.bytes + sum(head.weight.nbytes for head in self.heads)
+
+    def scores(self, features: Tensor, function: Function) -> Tensor:
+        assert function == "softmax"  # the API refuses the others
+        by_member = list(features.unbind(dim=1))
+        logits = [
+            head_logits(features_BD, head.weight, head.scale)
+            for features_BD, head in zip(by_member, self.heads, strict=True)
+        ]
+        return self.mixture.answer(by_member, logits)
+
+
+class Servable(Protocol):
+    """What the engine keeps in memory and asks."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """The validation transform, (C, H, W) on the CPU."""
+
+    def features(self, images: list[Tensor]) -> list[Tensor]:
+        """What `Classifier.scores` takes of each image, float32 on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +121,33 @@ class LoadedModel:
     def zero_shot(self, labels: list[str], templates: list[str]) -> Classifier:
         """The text tower's classifier of these labels."""
         weight = build_head(self.clip, labels, templates).cpu()
-        return Classifier(labels, weight, self.clip.scale)
+        return HeadClassifier(labels, weight, self.clip.scale)
 
     def trained(self) -> Classifier | None:
         """The trained head, if the model has one."""
         if self.head is None:
             return None
-        return Classifier(self.head.classes, self.head.weight.float(), self.head.scale)
+        return HeadClassifier(self.head.classes, self.head.weight.float(), self.head.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedMixture:
+    """Models that answer together, all of one base and so of one transform."""
+
+    members: Sequence[LoadedModel]
+    classifier: MixedClassifier
+
+    @property
+    def bytes(self) -> int:
+        return self.classifier.bytes + sum(member.bytes for member in self.members)
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        return self.members[0].preprocess(image)
+
+    def features(self, images: list[Tensor]) -> list[Tensor]:
+        """Every member's L2-normalised features, (M, D), of each image."""
+        by_member = [torch.stack(member.features(images)) for member in self.members]
+        return list(torch.stack(by_member, dim=1))
 
 
 @torch.inference_mode()
@@ -69,8 +155,7 @@ def score(
     classifier: Classifier, features: list[Tensor], function: Function, top_k: int | None
 ) -> list[list[Score]]:
     """The labels of each image, best first."""
-    logits_BK = classifier.scale * torch.stack(features) @ classifier.weight_DK
-    scores_BK = _apply(function, logits_BK)
+    scores_BK = classifier.scores(torch.stack(features), function)
     n_kept = min(top_k or len(classifier.labels), len(classifier.labels))
     values_BN, columns_BN = scores_BK.topk(n_kept, dim=-1)
     return [
@@ -84,17 +169,26 @@ def score(
 
 def load_model(
     prediction: Prediction, store: ObjectStore, cache: Path, device: torch.device
-) -> LoadedModel:
+) -> LoadedModel | LoadedMixture:
     """The model a prediction names, fetched if need be. Raises StorageFault."""
     directory = fetch_model(store, cache, prediction.object_key, prediction.sha256)
     try:
-        clip = load_directory(directory).to(device)
-        return LoadedModel(clip, load_head(directory))
-    except (ModelFault, OSError) as error:
+        mixture = load_mixture(directory)
+        if mixture is None:
+            return _load_one(directory, device)
+        return _load_mixture(directory, mixture, device)
+    except (ValueError, OSError) as error:  # a ModelFault is a ValueError
         raise StorageFault(f"{prediction.model_id} cannot be loaded: {error}.") from error
 
 
-def _apply(function: Function, logits: Tensor) -> Tensor:
-    if function == "softmax":
-        return logits.softmax(dim=-1)
-    return logits.sigmoid() if function == "sigmoid" else logits
+def _load_one(directory: Path, device: torch.device) -> LoadedModel:
+    return LoadedModel(load_directory(directory).to(device), load_head(directory))
+
+
+def _load_mixture(directory: Path, mixture: Mixture, device: torch.device) -> LoadedMixture:
+    members = [_load_one(directory / name, device) for name in mixture.members]
+    heads = [member.head for member in members if member.head is not None]
+    if len(heads) != len(members):
+        raise ModelFault(f"one of {', '.join(mixture.members)} has no head")
+    classes = json.loads((directory / CLASSES_FILE).read_text(encoding="utf-8"))["classes"]
+    return LoadedMixture(members, MixedClassifier(classes, mixture, heads))

@@ -1,4 +1,7 @@
-"""The finished models that a combination or an evaluation reads: `method.T.inputs`."""
+"""The finished models that a combination or an evaluation reads: `method.T.inputs`.
+
+A model id stands for that model; a job id for all the models the job made, one for each seed.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,63 @@ from core.datasets.structure import Structure
 from core.errors import InvalidSpec
 from core.jobs.lookup import Lookup
 from core.jobs.request import JobRequest
+from core.learning.combine.base import Combination
 from core.learning.methods.base import Method
 from core.records.tables import Model
 from core.validation import shown
 
 MAX_INPUTS = 64
-_ONE_INPUT = ("wise_ft",)  # a line has two ends, and theta0 is the other one
 _JOB_PREFIX = "ftjob-"
 
 
 def resolve_inputs(
     request: JobRequest, method: type[Method], theta0: Model, classes: list[str], lookup: Lookup
 ) -> list[Model]:
-    """The models, in the order given. An evaluation without any scores theta0 itself."""
+    """The models, in the order given, a job's in the order of its seeds.
+
+    For a method that takes one input, several are the models of one job. An evaluation without
+    any scores theta0 itself.
+    """
     param = f"method.{method.name}.inputs"
     names = _names(request, method, param)
-    found = [_find(name, param, lookup) for name in names]
+    found = [model for name in names for model in _find(name, param, lookup)]
+    _check_count(found, names, method, param)
     for model in found:
         _check_classes(model, classes, param, lookup)
         if method.kind == "combination":
             _check_parent(model, theta0, param, lookup)
+            require_one_model(model, param)
     return found
+
+
+def takes_one(method: type[Method]) -> bool:
+    """Whether the method is done with each input by itself."""
+    return method.n_inputs == (1, 1)
+
+
+def require_fitting(combination: Combination, inputs: list[Model]) -> None:
+    """Raises InvalidSpec for settings that do not go with so many models."""
+    why = combination.misfit_inputs(1 if takes_one(type(combination)) else len(inputs))
+    if why is not None:
+        raise InvalidSpec(
+            f"{why}.",
+            code="wrong_number_of_inputs",
+            param=f"method.{combination.name}.hyperparameters",
+        )
+
+
+def require_one_model(model: Model, param: str) -> None:
+    """Raises InvalidSpec for a mixture: it has no weights to begin from or to merge."""
+    members = model.info.get("mixture")
+    if not members:
+        return
+    raise InvalidSpec(
+        f"{param} names {model.id}, which is a mixture of {len(members)} models that answer "
+        "together and has no weights of its own to train or to combine; name one of them: "
+        f"{', '.join(members.values())}.",
+        code="is_a_mixture",
+        param=param,
+    )
 
 
 def _names(request: JobRequest, method: type[Method], param: str) -> list[str]:
@@ -42,26 +81,20 @@ def _names(request: JobRequest, method: type[Method], param: str) -> list[str]:
             code="wrong_number_of_inputs",
             param=param,
         )
-    few = 1 if method.kind == "combination" else 0
-    many = 1 if method.name in _ONE_INPUT else MAX_INPUTS
-    if method.kind != "training" and not few <= len(names) <= many:
-        wanted = f"{few} to {many}" if few != many else str(few)
-        raise InvalidSpec(
-            f"{param} has {len(names)} entries; {method.name} takes {wanted}: ids of succeeded "
-            "jobs or of models.",
-            code="wrong_number_of_inputs",
-            param=param,
-        )
+    fewest, most = min(method.n_inputs[0], 1), method.n_inputs[1] or MAX_INPUTS
+    if method.kind != "training" and not fewest <= len(names) <= most:
+        raise _wrong_number(f"{param} has {len(names)} entries", method, param)
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
-        raise InvalidSpec(f"{param} names {shown(repeated)} twice.", param=param)
+        raise _repeated(f"{param} names {shown(repeated)} twice", param)
     return names
 
 
-def _find(name: str, param: str, lookup: Lookup) -> Model:
-    """The model of that id, or the one that the job of that id made."""
-    model_id = _model_of_job(name, param, lookup) if name.startswith(_JOB_PREFIX) else name
-    model = lookup.model(model_id)
+def _find(name: str, param: str, lookup: Lookup) -> list[Model]:
+    """The model of that id, or those that the job of that id made."""
+    if name.startswith(_JOB_PREFIX):
+        return _models_of_job(name, param, lookup)
+    model = lookup.model(name)
     if model is None:
         raise InvalidSpec(
             f"{param} names {shown(name)}, and there is no such model; list models with "
@@ -69,10 +102,10 @@ def _find(name: str, param: str, lookup: Lookup) -> Model:
             code="unknown_model",
             param=param,
         )
-    return model
+    return [model]
 
 
-def _model_of_job(job_id: str, param: str, lookup: Lookup) -> str:
+def _models_of_job(job_id: str, param: str, lookup: Lookup) -> list[Model]:
     job = lookup.job(job_id)
     if job is None:
         raise InvalidSpec(
@@ -89,7 +122,43 @@ def _model_of_job(job_id: str, param: str, lookup: Lookup) -> str:
             code="job_without_model",
             param=param,
         )
-    return job.fine_tuned_model
+    found = lookup.models_of(job_id)
+    if not found:
+        raise InvalidSpec(
+            f"{param} names {job_id}, whose models were deleted; name a job that still has one.",
+            code="job_without_model",
+            param=param,
+        )
+    return found
+
+
+def _check_count(found: list[Model], names: list[str], method: type[Method], param: str) -> None:
+    """What jobs stand for is counted and compared, not what was written."""
+    ids = [model.id for model in found]
+    repeated = next((each for each in ids if ids.count(each) > 1), None)
+    if repeated is not None:
+        raise _repeated(f"{param} names {repeated} twice, by itself and by its job", param)
+    if method.kind == "training" or takes_one(method):
+        return
+    fewest, most = method.n_inputs[0], method.n_inputs[1] or MAX_INPUTS
+    if not fewest <= len(found) <= most:
+        written = f"{param} ({', '.join(map(shown, names[:3]))}) stands for {len(found)} models"
+        raise _wrong_number(written, method, param)
+
+
+def _wrong_number(written: str, method: type[Method], param: str) -> InvalidSpec:
+    fewest, most = method.n_inputs[0], method.n_inputs[1] or MAX_INPUTS
+    wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
+    each = "" if fewest == most else ", each standing for all the models it made,"
+    return InvalidSpec(
+        f"{written}; {method.name} takes {wanted}: ids of succeeded jobs{each} or of models.",
+        code="wrong_number_of_inputs",
+        param=param,
+    )
+
+
+def _repeated(written: str, param: str) -> InvalidSpec:
+    return InvalidSpec(f"{written}; name each once.", code="repeated_input", param=param)
 
 
 def _check_classes(model: Model, classes: list[str], param: str, lookup: Lookup) -> None:

@@ -36,6 +36,9 @@ class Lookup(Protocol):
     def spec_of(self, job_id: str) -> JobSpec | None:
         """What that job was resolved to."""
 
+    def models_of(self, job_id: str) -> list[Model]:
+        """The finished models of that job, one for each seed, without checkpoints."""
+
 
 class RecordsLookup:
     """The rows a project can see, inside one unit of work."""
@@ -77,3 +80,7 @@ class RecordsLookup:
     def spec_of(self, job_id: str) -> JobSpec | None:
         job = self.job(job_id)
         return None if job is None else JobSpec.model_validate(job.spec)
+
+    def models_of(self, job_id: str) -> list[Model]:
+        made = models.of_job(self._session, self._project_id, job_id)
+        return [model for model in made if model.kind == "fine_tuned"]

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from core.datasets.structure import Structure, require_scorable, require_trainable, single_split
 from core.errors import InvalidDataset, InvalidSpec
 from core.ids import MODEL_ID, checkpoint_model_id, fine_tuned_model_id
+from core.jobs.held_out import find_held_out, require_new
 from core.jobs.hyperparameters import find_method, resolve_hyperparameters
-from core.jobs.inputs import resolve_inputs
+from core.jobs.inputs import require_fitting, require_one_model, resolve_inputs
 from core.jobs.lookup import Lookup
 from core.jobs.recipes import with_recipe
 from core.jobs.request import JobRequest
+from core.jobs.seeds import LARGEST_SEED, resolve_seeds
 from core.jobs.spec import (
     VALIDATION_FRACTION,
     DatasetReference,
@@ -28,6 +30,7 @@ from core.jobs.spec import (
     SplitReference,
 )
 from core.learning.architecture import architecture_of
+from core.learning.combine.base import Combination
 from core.learning.methods import registry
 from core.learning.methods.base import Method
 from core.records.tables import Model
@@ -36,9 +39,7 @@ from core.validation import shown
 
 TRAINING_PURPOSES = ("fine-tune",)
 SCORING_PURPOSES = ("fine-tune", "evals")
-DEFAULT_SEED = 0  # the same request gives the same job
 _TRAIN, _VAL = "train", "val"
-_LARGEST_SEED = 2**31 - 1
 _LARGEST_STEP = 10_000_000
 
 
@@ -48,21 +49,28 @@ def resolve_job(request: JobRequest, *, lookup: Lookup, settings: Settings, job_
     method = find_method(request)
     theta0 = find_model(request.model, lookup, "model")
     require_fit(method, theta0)
+    if method.kind != "evaluation":
+        require_one_model(theta0, "model")
     data = _resolve_data(request, lookup, scores_only=method.kind == "evaluation")
     inputs = resolve_inputs(request, method, theta0, data.classes, lookup)
-    own_seed = next((model.seed for model in inputs if model.seed is not None), DEFAULT_SEED)
+    hyperparameters = resolve_hyperparameters(method, request, data.n_train)
+    held_out = find_held_out([theta0, *inputs], data.splits, lookup)
+    if issubclass(method, Combination):
+        combination = method(hyperparameters)
+        require_fitting(combination, inputs)
+        require_new(held_out, combination)
     return JobSpec(
         job_id=job_id,
         method=method.name,
-        hyperparameters=resolve_hyperparameters(method, request, data.n_train),
+        hyperparameters=hyperparameters,
         theta0=reference(theta0),
         inputs=[reference(model) for model in inputs],
         model_id=_model_id(request, theta0, job_id),
         datasets=list(data.datasets.values()),
         splits=data.splits,
-        # A held-out validation slice is drawn with the seed: scoring a model with the seed it
-        # was trained with draws the slice that it was not trained on.
-        seeds=_seeds(request, method, own_seed),
+        seeds=resolve_seeds(request, method, inputs),
+        held_out_seed=held_out.seed,
+        held_out_is_new=held_out.conflict is None,
         alphas=sorted(set(request.evaluation.alphas)) if method.kind == "training" else [],
         allow_duplicates=request.evaluation.allow_duplicates,
         max_unreadable_fraction=settings.max_unreadable_fraction,
@@ -236,27 +244,11 @@ def _check_split_names(splits: list[SplitReference]) -> None:
     )
 
 
-def _seeds(request: JobRequest, method: type[Method], own_seed: int) -> list[int]:
-    if method.kind != "training" and request.n_seeds != 1:
-        raise InvalidSpec(
-            f"n_seeds is {request.n_seeds}; {method.name} draws nothing, so it must be 1.",
-            param="n_seeds",
-        )
-    first = own_seed if request.seed is None else request.seed
-    if first + request.n_seeds - 1 > _LARGEST_SEED:
-        raise InvalidSpec(
-            f"seed is {first} and n_seeds {request.n_seeds}; the last seed must be at most "
-            f"{_LARGEST_SEED}.",
-            param="seed",
-        )
-    return [first + number for number in range(request.n_seeds)]
-
-
 def _model_id(request: JobRequest, theta0: Model, job_id: str) -> str:
     """The finished model's id; those of its seeds and checkpoints must fit as well."""
     base_name = theta0.id.split(":")[1]
     model_id = fine_tuned_model_id(base_name, request.suffix, job_id)
-    longest = checkpoint_model_id(f"{model_id}:seed-{_LARGEST_SEED}", _LARGEST_STEP)
+    longest = checkpoint_model_id(f"{model_id}:seed-{LARGEST_SEED}", _LARGEST_STEP)
     if not MODEL_ID.fullmatch(longest):
         room = len(request.suffix or "") - (len(longest) - 96)
         raise InvalidSpec(

@@ -59,10 +59,26 @@ class JobSpec(_Frozen):
     model_id: str = Field(description="Id that the finished model gets.")
     datasets: list[DatasetReference]
     splits: list[SplitReference]
-    seeds: list[int]
+    seeds: list[int] = Field(
+        description="One for each run. Of a combination that takes one input, one for each of "
+        "`inputs`, which is then done with each by itself."
+    )
+    held_out_seed: int | None = Field(
+        None,
+        description="Seed of the slice of train that is `val` where none is given. The first of "
+        "`seeds` when absent.",
+    )
+    held_out_is_new: bool = Field(
+        True, description="Whether no model the job reads was trained on that slice."
+    )
     alphas: list[float]
     allow_duplicates: bool = False
     max_unreadable_fraction: float
+
+    @property
+    def slice_seed(self) -> int:
+        """The seed that the held-out slice of train is drawn with."""
+        return self.seeds[0] if self.held_out_seed is None else self.held_out_seed
 
     def dataset(self, version: str) -> DatasetReference:
         """The dataset version of that id. Raises KeyError when the job does not use it."""

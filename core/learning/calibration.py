@@ -22,6 +22,11 @@ TOLERANCE = 1e-6  # of log T
 ROWS = 512  # images scaled at a time: a copy stays at 4 MB for 1000 classes
 
 
+def is_at_bound(temperature: float) -> bool:
+    """Whether a fit ended at the end of its range."""
+    return any(math.isclose(temperature, end) for end in (MIN_TEMPERATURE, MAX_TEMPERATURE))
+
+
 def fit_temperature(logits_NK: Tensor, labels_N: Tensor) -> float:
     """The T whose softmax(logits / T) has the lowest NLL; 1.0 where no T is better than that.
 

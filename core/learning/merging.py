@@ -16,22 +16,27 @@ if TYPE_CHECKING:
     from core.learning.models import Head
 
 State = Mapping[str, "Tensor"]
+"""A model's tensors as `core.learning.states` names them; one may be read when asked for."""
+
+
+class CannotCombine(ValueError):
+    """Models that do not go together, saying which and why."""
 
 
 def check_states(states: Mapping[str, State]) -> None:
     """Refuse models that cannot be merged; `states` gives each the name that messages use.
 
-    Raises ValueError naming the first key that one model lacks, whose shape or dtype differs, or
-    that is not finite, and the models.
+    Raises `CannotCombine` naming the first key that one model lacks, whose shape or dtype differs,
+    or that is not finite, and the models.
     """
     if not states:
-        raise ValueError("there is no model to merge; name at least one")
+        raise CannotCombine("there is no model to merge; name at least one")
     (first_name, first), *others = states.items()
     for name, state in others:
         lonely = sorted(first.keys() ^ state.keys())
         if lonely:
             has, lacks = (first_name, name) if lonely[0] in first else (name, first_name)
-            raise ValueError(
+            raise CannotCombine(
                 f"{lonely[0]!r} is in {has} and not in {lacks}; merge models of one architecture "
                 "whose heads are of one kind"
             )
@@ -43,7 +48,7 @@ def check_states(states: Mapping[str, State]) -> None:
 def check_heads(heads: Mapping[str, Head]) -> None:
     """Refuse heads whose columns mean different classes; `heads` gives each its name in messages.
 
-    Raises ValueError naming the first class that differs and the models.
+    Raises `CannotCombine` naming the first class that differs and the models.
     """
     (first_name, first), *others = heads.items()
     for name, head in others:
@@ -52,16 +57,30 @@ def check_heads(heads: Mapping[str, Head]) -> None:
         lonely = sorted(set(head.class_keys) ^ set(first.class_keys))
         if lonely:
             has, lacks = (first_name, name) if lonely[0] in first.class_keys else (name, first_name)
-            raise ValueError(
+            raise CannotCombine(
                 f"class {lonely[0]!r} is in {has} and not in {lacks}; combine models that were "
                 "trained on the same classes"
             )
         column = _first_difference(first.class_keys, head.class_keys)
-        raise ValueError(
+        raise CannotCombine(
             f"{first_name} and {name} have the same classes in another order: column {column} is "
             f"{_shown(first.class_keys, column)} in the one and {_shown(head.class_keys, column)} "
             "in the other; train them from one class list"
         )
+
+
+def check_calibration(heads: Mapping[str, Head]) -> None:
+    """Refuse heads that do not share one temperature: a merged head has one scale.
+
+    Raises `CannotCombine` naming two models and their temperatures.
+    """
+    (first_name, first), *others = heads.items()
+    for name, head in others:
+        if head.temperature != first.temperature:
+            raise CannotCombine(
+                f"{first_name} has temperature {first.temperature:g} and {name} "
+                f"{head.temperature:g}; merge the models first and calibrate what comes out"
+            )
 
 
 def merge_states(
@@ -96,13 +115,13 @@ def _check_tensors(key: str, tensors: Mapping[str, Tensor]) -> None:
     (first_name, first), *others = tensors.items()
     for name, tensor in others:
         if tensor.shape != first.shape or tensor.dtype != first.dtype:
-            raise ValueError(
+            raise CannotCombine(
                 f"{key!r} is {tuple(first.shape)} {first.dtype} in {first_name} and "
                 f"{tuple(tensor.shape)} {tensor.dtype} in {name}; merge models of one base"
             )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ValueError(
+            raise CannotCombine(
                 f"{key!r} holds values that are not finite in {name}; its training diverged, "
                 "leave it out"
             )

@@ -3,6 +3,8 @@
 Each class holds the constants of one kind of mixture and turns the members' logits into
 probabilities. Logits are scale * features @ head of each member, over the same classes in the
 same order; where a split holds only some classes, the others are masked before every softmax.
+A mixture's directory holds the constants, `classes.json` and a folder for each member: a whole
+model, head included (`core.learning.models`).
 
 Shapes: N images, D features, K classes, V images of the bank.
 """
@@ -15,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from safetensors import safe_open
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from core.learning.evaluation import mask_columns
 from core.learning.merging import widened
+from core.learning.mixture_snippets import ENSEMBLE_SNIPPET, VRF_SNIPPET
 
 VRF_FILE = "vrf.safetensors"
 ENSEMBLE_FILE = "ensemble.json"
@@ -34,6 +37,44 @@ BANK_ROWS = 8192  # images of the bank at a time: 16 MB of distances in float32
 Space = Literal["probabilities", "logits"]
 
 
+class Mixture(Protocol):
+    """What every kind of mixture is to those who score, store and serve it."""
+
+    snippet: ClassVar[str]  # Python for the model card
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The folders of its members."""
+
+    @property
+    def bytes(self) -> int:
+        """Of memory that the constants take."""
+
+    def answer(
+        self,
+        features: Sequence[Tensor],
+        logits: Sequence[Tensor],
+        subset: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Probabilities (N, K), float32 or wider, of each member's unit features (N, D) and
+        logits (N, K), in the members' order; `subset` lists the columns the split can hold."""
+
+    def save(self, directory: Path) -> None:
+        """Write the constants."""
+
+
+def load_mixture(directory: Path) -> Mixture | None:
+    """The mixture a directory holds; None where it holds one model.
+
+    Raises ValueError for constants that are missing or wrong.
+    """
+    if (directory / VRF_FILE).is_file():
+        return VrfMixture.load(directory)
+    if (directory / ENSEMBLE_FILE).is_file():
+        return OutputEnsemble.load(directory)
+    return None
+
+
 @dataclass(frozen=True)
 class VrfMixture:
     """VRF: a fine-tuned and a zero-shot model, mixed by each image's distance to the images that
@@ -41,6 +82,9 @@ class VrfMixture:
 
     Raises ValueError for constants that no mixture has.
     """
+
+    members: ClassVar[tuple[str, ...]] = ("zero_shot", "fine_tuned")
+    snippet: ClassVar[str] = VRF_SNIPPET
 
     bank_VD: Tensor  # float32, the fine-tuned model's unit features of zero-shot failures
     k: int
@@ -64,6 +108,21 @@ class VrfMixture:
                 raise ValueError(f"VRF's {name} is {getattr(self, name)}; it must be positive")
         if self.metric != "sq_l2":
             raise ValueError(f"VRF's metric is {self.metric!r}; only sq_l2 is known")
+
+    @property
+    def bytes(self) -> int:
+        return self.bank_VD.nbytes
+
+    def answer(
+        self,
+        features: Sequence[Tensor],
+        logits: Sequence[Tensor],
+        subset: Sequence[int] | None = None,
+    ) -> Tensor:
+        """`probabilities` of the members' features and logits, zero-shot first."""
+        _, features_ft_ND = features
+        logits_zs_NK, logits_ft_NK = logits
+        return self.probabilities(features_ft_ND, logits_ft_NK, logits_zs_NK, subset)[0]
 
     def probabilities(
         self,
@@ -91,18 +150,21 @@ class VrfMixture:
         distances_N = squared_distance_to_kth(features_ND, self.bank_VD, self.k)
         return torch.sigmoid(-(distances_N - self.a) / self.b)
 
-    def save(self, directory: Path) -> None:
-        """Write `vrf.safetensors`: the bank, and the constants as JSON in its metadata."""
-        # One key: safetensors writes several in no certain order, and equal models have equal
-        # bytes.
-        constants = {
+    def constants(self) -> dict[str, float]:
+        """The numbers beside the bank, by the formula's names."""
+        return {
             "k": self.k,
             "a": self.a,
             "b": self.b,
             "T_zs": self.temperature_zero_shot,
             "T_ft": self.temperature_fine_tuned,
-            "metric": self.metric,
         }
+
+    def save(self, directory: Path) -> None:
+        """Write `vrf.safetensors`: the bank, and the constants as JSON in its metadata."""
+        # One key: safetensors writes several in no certain order, and equal models have equal
+        # bytes.
+        constants = {**self.constants(), "metric": self.metric}
         save_file(
             {"bank": self.bank_VD.detach().cpu().float().contiguous()},
             directory / VRF_FILE,
@@ -141,6 +203,7 @@ class OutputEnsemble:
     members: tuple[str, ...]
     weights: tuple[float, ...]
     space: Space = "probabilities"
+    snippet: ClassVar[str] = ENSEMBLE_SNIPPET
 
     def __post_init__(self) -> None:
         if len(self.members) < 2 or len(self.weights) != len(self.members):
@@ -157,6 +220,19 @@ class OutputEnsemble:
         if self.space not in ("probabilities", "logits"):
             raise ValueError(f"the space is {self.space!r}; it is probabilities or logits")
         object.__setattr__(self, "weights", tuple(weight / total for weight in self.weights))
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+    def answer(
+        self,
+        features: Sequence[Tensor],
+        logits: Sequence[Tensor],
+        subset: Sequence[int] | None = None,
+    ) -> Tensor:
+        """`probabilities` of the members' logits; their features do not matter."""
+        return self.probabilities(logits, subset)
 
     def probabilities(
         self, logits: Sequence[Tensor], subset: Sequence[int] | None = None

@@ -130,6 +130,7 @@ class Head:
     templates: list[str]
     class_subsets: dict[str, list[int]]  # split name -> columns that split can hold
     from_text: bool = False  # built from this model's own text tower, not trained by itself
+    temperature: float = 1.0  # what `scale` has been divided by to calibrate it
 
     def logits(self, features_BD: Tensor) -> Tensor:
         """(B, K) logits in float32 of L2-normalised features."""
@@ -176,12 +177,18 @@ def save_head(head: Head, directory: Path) -> None:
         "scale": torch.tensor(head.scale, dtype=torch.float64),
     }
     save_file(tensors, directory / HEAD_FILE)
+    save_classes(head, directory)
+
+
+def save_classes(head: Head, directory: Path) -> None:
+    """Write `classes.json`: what the head's columns mean and how it came about."""
     classes = {
         "classes": head.classes,
         "class_keys": head.class_keys,
         "templates": head.templates,
         "class_subsets": head.class_subsets,
         "from_text": head.from_text,
+        "temperature": head.temperature,
     }
     text = json.dumps(classes, indent=2, sort_keys=True, ensure_ascii=False)
     (directory / CLASSES_FILE).write_text(text + "\n", encoding="utf-8")

@@ -78,11 +78,13 @@ class CardFacts:
     method_citation: str
     hyperparameters: dict[str, Any]
     seed: int
-    step: int
+    step: int | None  # of training; None for what was made of finished models
     n_classes: int
     class_subsets: dict[str, list[int]]
     created: str  # date, ISO 8601
     library_version: str
+    inputs: Sequence[str] = ()  # the finished models it was made of
+    snippet: str | None = None  # how to use it, where it is not one plain model
 
 
 def model_card(facts: CardFacts, rows: Sequence[ResultRow]) -> str:
@@ -95,12 +97,15 @@ def model_card(facts: CardFacts, rows: Sequence[ResultRow]) -> str:
             "",
             f"# {facts.model_id}",
             "",
-            f"`{facts.base_id}` after {facts.method_title} ({facts.method_citation}), "
-            f"seed {facts.seed}, the weights of step {facts.step}, {facts.n_classes} classes.",
+            _origin(facts),
             "",
             "## Load it",
             "",
-            _LOADING,
+            "```python",
+            facts.snippet or _SNIPPET,
+            "```",
+            "",
+            _LOADED,
             "",
             *(["## Results", "", _results(facts, rows), ""] if rows else []),
             "## Settings",
@@ -113,18 +118,31 @@ def model_card(facts: CardFacts, rows: Sequence[ResultRow]) -> str:
     )
 
 
-_LOADING = """\
-```python
+_SNIPPET = """\
 import json, open_clip, safetensors.torch, torch
 model, _, preprocess = open_clip.create_model_and_transforms("local-dir:.")
 head = safetensors.torch.load_file("head.safetensors")
 classes = json.load(open("classes.json"))["classes"]
 features = torch.nn.functional.normalize(model.eval().encode_image(preprocess(image)[None]), dim=-1)
-probabilities = (head["scale"].float() * features @ head["weight"]).softmax(dim=-1)
-```
+probabilities = (head["scale"].float() * features @ head["weight"]).softmax(dim=-1)"""
 
+_LOADED = """\
 `image` is an RGB PIL image; `probabilities[0, i]` belongs to `classes[i]`. For a split that holds
-only some of the classes, keep the columns listed in `class_subsets` of `classes.json`."""
+only some of the classes, keep those columns of the logits that `class_subsets` of `classes.json`
+lists."""
+
+
+def _origin(facts: CardFacts) -> str:
+    """Where the model comes from, in a sentence."""
+    method = f"{facts.method_title} ({facts.method_citation})"
+    if facts.step is None:
+        inputs = ", ".join(f"`{name}`" for name in facts.inputs)
+        made = f"{method} of {inputs}, fine-tuned from `{facts.base_id}`, seed {facts.seed}"
+    else:
+        made = (
+            f"`{facts.base_id}` after {method}, seed {facts.seed}, the weights of step {facts.step}"
+        )
+    return f"{made}, {facts.n_classes} classes."
 
 
 def _front_matter(facts: CardFacts, rows: Sequence[ResultRow]) -> list[str]:

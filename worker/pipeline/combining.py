@@ -1,87 +1,165 @@
-"""Jobs that train nothing: scoring existing models, and WiSE-FT of a finished one."""
+"""Jobs that make something of finished models: loaded, combined, scored and stored.
+
+What is done with the models is the combination's to say (`core.learning.combine`); the rest is
+the same for all of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from torch import Tensor
 
 from core.errors import InvalidSpec
-from core.jobs.spec import ModelReference
-from core.learning.combine.wise_ft import interpolate
-from core.learning.models import load_directory, load_head, pick_device
+from core.jobs.spec import JobSpec, ModelReference
+from core.learning.combine.base import Combination, Merged, Mixed
+from core.learning.merging import CannotCombine, State, check_calibration
+from core.learning.methods import registry
+from core.learning.models import Clip, Head, load_directory, load_head, pick_device
 from core.learning.states import head_for, put_tensors, tensors_of
-from core.learning.trainer import TrainedState
-from worker.pipeline.data import load_data
-from worker.pipeline.export import Export, export_model, write_results
-from worker.pipeline.scoring import open_scoreboard
+from core.learning.student import HEAD
+from worker.pipeline.data import JobData, load_data
+from worker.pipeline.export import Export, export_mixture, export_model, write_results
+from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
+from worker.pipeline.mixing import Member, mixed_answers
+from worker.pipeline.scoring import Scoreboard, open_scoreboard
 from worker.pipeline.training import starting_head
 from worker.pipeline.workspace import Workspace
 
 
-def run_evaluation(workspace: Workspace) -> None:
-    """Score every input model on every split, each with its own head where it has one."""
-    spec = workspace.spec
-    data = load_data(workspace)
-    inputs = spec.inputs or [spec.theta0]
-    board = None
-    for reference in inputs:
-        directory = workspace.model_directory(reference)
-        clip = load_directory(directory).to(pick_device(workspace.settings.device))
-        # Pixels depend on the model's own transform; models of one base share them.
-        fresh = open_scoreboard(workspace, data, clip, expected=len(inputs))
-        if board is None:
-            board = fresh
-        board.pixels = fresh.pixels
-        head = starting_head(clip, data, load_head(directory))
-        board.score_model(reference.id, spec.seeds[0], board.features_with(clip), head)
-    assert board is not None
-    write_results(workspace, board)
+def run_combination(workspace: Workspace) -> None:
+    """Combine the inputs; where the method takes one, each by itself, a run for each seed.
 
-
-def run_wise_ft(workspace: Workspace) -> None:
-    """Interpolate theta0 and one fine-tuned model, score the three, store the middle one."""
+    Raises InvalidSpec for models that do not go together, saying which and why.
+    """
     spec = workspace.spec
+    combination = _combination(spec)
+    groups = _groups(combination, spec.inputs)
     data = load_data(workspace)
-    fine_tuned = _only_input(workspace)
-    theta1_directory = workspace.model_directory(fine_tuned)
-    head1 = load_head(theta1_directory)
-    if head1 is None or head1.class_keys != data.class_keys:
-        raise InvalidSpec(
-            f"{fine_tuned.id} was not trained on the classes of this training file",
-            code="class_list_differs",
-            param="training_file",
-        )
-    theta0_directory = workspace.model_directory(spec.theta0)
-    clip = load_directory(theta0_directory).to(pick_device(workspace.settings.device))
-    board = open_scoreboard(workspace, data, clip, expected=2)
-    head0 = starting_head(clip, data, load_head(theta0_directory))
+    clip, head0 = _zero_shot(workspace, data)
+    state0 = tensors_of(clip, replace(head0, from_text=True))
+    # For each run a row of the input and one of the result; a curve's rows are added to these.
+    board = open_scoreboard(workspace, data, clip, expected=2 * len(groups))
     zero_shot = board.zero_shot_features(clip)
-    seed = spec.seeds[0]
-    board.score_model("zero_shot", seed, zero_shot, head0, phase="zero_shot")
-
-    theta0 = tensors_of(clip, replace(head0, from_text=head1.from_text))
-    theta1 = tensors_of(load_directory(theta1_directory), head1)
-    towers = board.features_with(clip)
-    put_tensors(clip, theta1)
-    board.score_model("fine_tuned", seed, towers, head1)
-    alpha = float(spec.hyperparameters["alpha"])
-    workspace.reporter.within("combining", 0.0)
-    mixed = interpolate(theta0, theta1, alpha)
-    put_tensors(clip, mixed)
-    head = head_for(clip, mixed, head1)
-    name = f"wise_ft@{alpha:g}"
-    board.score_model(name, seed, towers, head)
-    state = TrainedState(step=0, weights={}, head=head)
-    export = Export(clip, head, data, board, name, seed, 0, state)
-    export_model(workspace, export)
+    board.score_model("zero_shot", spec.seeds[0], zero_shot, head0, phase="zero_shot")
+    for number, (seed, references) in enumerate(zip(spec.seeds, groups, strict=True)):
+        inputs = [load_input(workspace, data, reference) for reference in references]
+        theta0 = StoredCandidate(
+            spec.theta0.id, _like(inputs[0], state0, head0), head0, spec.theta0
+        )
+        material = JobMaterial(workspace, data, board, clip, theta0, inputs, seed)
+        run = _Run(workspace, data, board, clip, material, seed, number)
+        with _explaining(combination, inputs):
+            if len(inputs) == 1:
+                features_of = material.features_of(inputs[0])
+                board.score_model("fine_tuned", seed, features_of, inputs[0].head)
+            made = _combine(combination, material)
+            if isinstance(made, Merged):
+                _keep_merged(run, made, made.name or combination.name)
+            else:
+                _keep_mixed(run, made, combination.name)
     write_results(workspace, board)
 
 
-def _only_input(workspace: Workspace) -> ModelReference:
-    inputs = workspace.spec.inputs
-    if len(inputs) != 1:
-        raise InvalidSpec(
-            f"wise_ft combines theta0 with one fine-tuned model; the job names {len(inputs)}",
-            code="wrong_number_of_inputs",
-            param="method.wise_ft.inputs",
+@dataclass(frozen=True)
+class _Run:
+    """What the scoring and storing of one result needs."""
+
+    workspace: Workspace
+    data: JobData
+    board: Scoreboard
+    clip: Clip
+    material: JobMaterial
+    seed: int
+    number: int
+
+    def export(self, head: Head, row_name: str, made: Merged | Mixed) -> Export:
+        """The result on its way out; splits that came later are among its classes' subsets."""
+        found = {s.name: s.subset for s in self.data.scored if s.subset is not None}
+        head = replace(head, class_subsets={**head.class_subsets, **found})
+        names = [model.name for model in self.material.inputs]
+        return Export(
+            self.clip,
+            head,
+            self.data,
+            self.board,
+            row_name,
+            self.seed,
+            self.number,
+            inputs=names,
+            metrics=made.metrics,
         )
-    return inputs[0]
+
+
+def _combination(spec: JobSpec) -> Combination:
+    method = registry()[spec.method]
+    if not issubclass(method, Combination):
+        raise TypeError(f"{spec.method} does not combine")
+    return method(spec.hyperparameters)
+
+
+def _groups(
+    combination: Combination, references: list[ModelReference]
+) -> list[list[ModelReference]]:
+    """What is combined with what."""
+    if combination.n_inputs == (1, 1):
+        return [[reference] for reference in references]
+    return [references]
+
+
+def _zero_shot(workspace: Workspace, data: JobData) -> tuple[Clip, Head]:
+    directory = workspace.model_directory(workspace.spec.theta0)
+    clip = load_directory(directory).to(pick_device(workspace.settings.device))
+    head = starting_head(clip, data, load_head(directory))
+    return clip, replace(head, weight=head.weight.cpu())
+
+
+def _like(model: StoredCandidate, state0: dict[str, Tensor], head0: Head) -> State:
+    """Theta0's tensors under the same names: a head only where the model's trained by itself."""
+    return state0 if model.head.from_text else {**state0, HEAD: head0.weight}
+
+
+def _combine(combination: Combination, material: JobMaterial) -> Merged | Mixed:
+    if combination.output == "weights":
+        check_calibration({model.name: model.head for model in material.inputs})
+    return combination.combine(material)
+
+
+def _keep_merged(run: _Run, made: Merged, name: str) -> None:
+    """Score the states beside the result, one in memory at a time, then the result; store it."""
+    board, clip, like = run.board, run.clip, run.material.inputs[0].head
+    board.expected += len(made.scored_beside)
+    towers = board.features_with(clip)
+    for beside, make in made.scored_beside.items():
+        state = make()
+        put_tensors(clip, state)
+        board.score_model(beside, run.seed, towers, head_for(clip, state, like))
+    put_tensors(clip, made.state)
+    head = made.head or head_for(clip, made.state, like)
+    board.score_model(name, run.seed, towers, head)
+    export_model(run.workspace, run.export(head, name, made))
+
+
+def _keep_mixed(run: _Run, made: Mixed, name: str) -> None:
+    members = {each.name: each for each in (run.material.theta0, *run.material.inputs)}
+    stored = {folder: members[made.members[folder].name] for folder in made.mixture.members}
+    answering = [Member(run.material.features_of(m), m.head) for m in stored.values()]
+    run.board.score_answers(name, run.seed, mixed_answers(made.mixture, answering))
+    head = run.material.theta0.head
+    export_mixture(run.workspace, run.export(head, name, made), made.mixture, stored)
+
+
+@contextmanager
+def _explaining(combination: Combination, inputs: list[StoredCandidate]) -> Iterator[None]:
+    """Models that do not go together are the request's fault."""
+    try:
+        yield
+    except CannotCombine as fault:
+        raise InvalidSpec(
+            f"{combination.name} cannot combine {', '.join(model.name for model in inputs)}: "
+            f"{fault}.",
+            code="cannot_combine",
+            param=f"method.{combination.name}.inputs",
+        ) from fault

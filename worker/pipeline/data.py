@@ -83,11 +83,16 @@ def load_data(workspace: Workspace) -> JobData:
     }
     train = splits.pop("train", None)
     if train is not None and "val" not in splits:
-        train, splits["val"] = _cut_validation(train, spec.seeds[0])
+        train, splits["val"] = _cut_validation(train, spec.slice_seed)
         workspace.reporter.event(
             f"no val split: {len(splits['val'].entries)} of the training images are held out",
-            seed=spec.seeds[0],
+            seed=spec.slice_seed,
         )
+        if not spec.held_out_is_new:
+            workspace.reporter.warn(
+                "one of the models was trained on some of the held-out images: its scores on val "
+                "are too good"
+            )
     order = sorted(splits, key=lambda name: {"val": 0, "test": 1}.get(name, 2))
     return JobData(
         class_keys=class_keys,

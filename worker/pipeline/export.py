@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -16,6 +18,7 @@ from core.jobs.messages import Artifact, StoredModel
 from core.learning.architecture import read_architecture
 from core.learning.evaluation import head_logits, split_features
 from core.learning.methods import registry
+from core.learning.mixtures import Mixture
 from core.learning.models import Clip, Head, save_directory, save_head
 from core.learning.packing import pack
 from core.learning.report import CardFacts, ResultRow, model_card
@@ -23,6 +26,8 @@ from core.learning.states import put_tensors
 from core.learning.statistics import feature_statistics, save_statistics
 from core.learning.trainer import TrainedState
 from worker.pipeline.data import JobData, Split, evaluation_pixels
+from worker.pipeline.material import StoredCandidate
+from worker.pipeline.mixing import write_mixture
 from worker.pipeline.scoring import Scoreboard
 from worker.pipeline.workspace import Workspace
 
@@ -40,22 +45,35 @@ class Export:
     row_name: str  # the model's name in the table
     seed: int
     number: int  # which of the job's seeds
-    state: TrainedState
+    state: TrainedState | None = None  # None when it was made of finished models
+    inputs: Sequence[str] = ()  # ids of these
+    metrics: Mapping[str, float] = field(default_factory=dict)  # kept with the model
 
 
 def export_model(workspace: Workspace, export: Export) -> StoredModel:
     """Write the model's directory, pack it, upload the tar and report it; what was reported."""
-    model_id = workspace.spec.model_id
-    filename = "model.tar"
-    if export.number > 0:
-        model_id, filename = f"{model_id}:seed-{export.seed}", f"model-seed-{export.seed}.tar"
+    model_id, filename = _names(workspace, export)
     model = _store(workspace, export, model_id, "fine_tuned", filename)
-    workspace.reporter.send(model)
-    workspace.reporter.send(
-        Artifact(
-            filename=filename, object_key=model.object_key, sha256=model.sha256, size=model.size
-        )
-    )
+    _report(workspace, model, filename)
+    return model
+
+
+def export_mixture(
+    workspace: Workspace,
+    export: Export,
+    mixture: Mixture,
+    members: Mapping[str, StoredCandidate],
+) -> StoredModel:
+    """The same for models that answer together; `export` has the head that all have in common
+    but for its weights, and a model of their architecture."""
+    model_id, filename = _names(workspace, export)
+    directory = workspace.directory / filename.removesuffix(".tar")
+    write_mixture(workspace, mixture, members, export.head, directory)
+    facts = dataclasses.replace(_facts(workspace, export, model_id), snippet=mixture.snippet)
+    _write_card(directory, facts, _rows_of_seed(export))
+    named = {name: member.name for name, member in members.items()}
+    model = _upload(workspace, export, directory, model_id, "fine_tuned", {"mixture": named})
+    _report(workspace, model, filename)
     return model
 
 
@@ -67,6 +85,7 @@ def export_checkpoints(
     The kept step's weights are the model's own object; only a last step that differs is stored.
     Loads the last step's weights into the model.
     """
+    assert export.state is not None  # only training has steps
     kept_id = checkpoint_model_id(model.id, export.state.step)
     workspace.reporter.send(model.model_copy(update={"id": kept_id, "kind": "checkpoint"}))
     if last.step == export.state.step:
@@ -104,13 +123,35 @@ def _store(
     save_statistics(_statistics(workspace, export), directory)
     # The table's rows are of the kept step; a card of another step has none.
     rows = _rows_of_seed(export) if kind == "fine_tuned" else []
-    card = model_card(_facts(workspace, export, model_id), rows)
-    (directory / "README.md").write_text(card, encoding="utf-8")
-    tar = workspace.directory / filename
+    _write_card(directory, _facts(workspace, export, model_id), rows)
+    return _upload(workspace, export, directory, model_id, kind)
+
+
+def _names(workspace: Workspace, export: Export) -> tuple[str, str]:
+    """The id of a seed's model and the name of its tar."""
+    model_id = workspace.spec.model_id
+    if export.number == 0:
+        return model_id, "model.tar"
+    return f"{model_id}:seed-{export.seed}", f"model-seed-{export.seed}.tar"
+
+
+def _write_card(directory: Path, facts: CardFacts, rows: list[ResultRow]) -> None:
+    (directory / "README.md").write_text(model_card(facts, rows), encoding="utf-8")
+
+
+def _upload(
+    workspace: Workspace,
+    export: Export,
+    directory: Path,
+    model_id: str,
+    kind: Literal["fine_tuned", "checkpoint"],
+    more_info: Mapping[str, Any] | None = None,
+) -> StoredModel:
+    """Pack a directory and store the tar under the directory's name."""
+    tar = directory.with_name(f"{directory.name}.tar")
     members = pack(directory, tar)
-    stored = workspace.store.put_file(workspace.object_key(filename), tar)
+    stored = workspace.store.put_file(workspace.object_key(tar.name), tar)
     tar.unlink()
-    accuracy = export.state.validation_accuracy
     return StoredModel(
         id=model_id,
         kind=kind,
@@ -125,10 +166,26 @@ def _store(
             "embed_dim": export.clip.embed_dim,
             "n_classes": len(export.head.classes),
             **read_architecture(export.clip.config["model_cfg"]).as_info(),
+            **({"inputs": list(export.inputs)} if export.inputs else {}),
+            **(more_info or {}),
         },
         seed=export.seed,
-        step=export.state.step,
-        metrics={} if accuracy is None else {"validation_accuracy": accuracy},
+        step=None if export.state is None else export.state.step,
+        metrics={**_validation_accuracy(export.state), **export.metrics},
+    )
+
+
+def _validation_accuracy(state: TrainedState | None) -> dict[str, float]:
+    accuracy = None if state is None else state.validation_accuracy
+    return {} if accuracy is None else {"validation_accuracy": accuracy}
+
+
+def _report(workspace: Workspace, model: StoredModel, filename: str) -> None:
+    workspace.reporter.send(model)
+    workspace.reporter.send(
+        Artifact(
+            filename=filename, object_key=model.object_key, sha256=model.sha256, size=model.size
+        )
     )
 
 
@@ -168,7 +225,8 @@ def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
         method_citation=method.citation,
         hyperparameters=workspace.spec.hyperparameters,
         seed=export.seed,
-        step=export.state.step,
+        step=None if export.state is None else export.state.step,
+        inputs=export.inputs,
         n_classes=len(export.head.classes),
         class_subsets=export.head.class_subsets,
         created=datetime.now(UTC).date().isoformat(),

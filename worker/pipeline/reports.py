@@ -10,12 +10,13 @@ from pydantic import BaseModel
 
 from core.jobs.messages import Event, Phase, Progress, encode
 
-# Share of a whole job that each phase usually takes. Only the progress bar depends on it.
+# Share of a whole job that each phase usually takes: no job both trains and combines. Only the
+# progress bar depends on it.
 _SHARES: dict[Phase, float] = {
     "preparing": 0.05,
     "zero_shot": 0.10,
     "training": 0.60,
-    "combining": 0.0,
+    "combining": 0.60,
     "evaluating": 0.20,
     "exporting": 0.05,
 }

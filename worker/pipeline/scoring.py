@@ -84,7 +84,11 @@ class Scoreboard:
 
     def zero_shot_features(self, clip: Clip) -> FeaturesOf:
         """Features under theta0, from the cache where this model saw these images before."""
-        return lambda split: self._cached_features(clip, split)
+        return self.cached_features(clip, self.workspace.spec.theta0.sha256)
+
+    def cached_features(self, clip: Clip, sha256: str) -> FeaturesOf:
+        """The same under a stored model's weights, which `clip` must hold when asked."""
+        return lambda split: self._cached_features(clip, sha256, split)
 
     def selection_accuracy(self, clip: Clip, head: Head) -> float:
         """Mean accuracy over the splits that choose the checkpoint, with the present weights."""
@@ -115,10 +119,10 @@ class Scoreboard:
             table = table.add_column(position, column, pa.array([value] * n))
         self._tables.append(table)
 
-    def _cached_features(self, clip: Clip, split: Split) -> Tensor:
+    def _cached_features(self, clip: Clip, sha256: str, split: Split) -> Tensor:
         path = self.workspace.cache_path(
-            "zero-shot-features",
-            self.workspace.spec.theta0.sha256,
+            "features",
+            sha256,
             repr(clip.preprocess_config),
             content_of(split),
         )

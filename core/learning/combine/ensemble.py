@@ -20,7 +20,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.learning.methods.base import Knobs, Method
+from core.learning.combine.base import Combination, Material, Mixed
+from core.learning.methods.base import Knobs
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
@@ -45,12 +46,32 @@ class EnsembleHyperparameters(Knobs):
         return self
 
 
-class Ensemble(Method):
+class Ensemble(Combination):
     name = "ensemble"
     title = "Output ensemble"
-    kind = "combination"
     description = "Averages several models' answers, for the cost of running them all."
     citation = "Lakshminarayanan, Pritzel and Blundell, Deep Ensembles, NeurIPS 2017"
     Hyperparameters = EnsembleHyperparameters
     n_inputs = (2, None)
     output = "mixture"
+    fits_validation = False
+
+    hyperparameters: EnsembleHyperparameters
+
+    def misfit_inputs(self, n_inputs: int) -> str | None:
+        weights = self.hyperparameters.weights
+        if weights is None or len(weights) == n_inputs:
+            return None
+        return f"weights has {len(weights)} numbers for {n_inputs} models; give one to each"
+
+    def combine(self, material: Material) -> Mixed:
+        from core.learning.mixtures import OutputEnsemble
+
+        models = material.inputs
+        folders = tuple(f"member_{number}" for number in range(1, len(models) + 1))
+        weights = self.hyperparameters.weights or [1.0] * len(models)
+        ensemble = OutputEnsemble(folders, tuple(weights), self.hyperparameters.space)
+        shares = {m.name: share for m, share in zip(models, ensemble.weights, strict=True)}
+        listed = ", ".join(f"{name} ({share:.3g})" for name, share in shares.items())
+        material.note(f"the mean of the {ensemble.space} of {listed}", weights=shares)
+        return Mixed(ensemble, dict(zip(folders, models, strict=True)))

@@ -19,23 +19,40 @@ arXiv 2403.19522, equations 2 and 3.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
+from core.learning.combine.base import Combination, Material, Merged
 from core.learning.merging import merge_states
-from core.learning.methods.base import Knobs, Method
+from core.learning.methods.base import Knobs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ModelStock(Method):
+class ModelStock(Combination):
     name = "model_stock"
     title = "Model Stock"
-    kind = "combination"
     description = "Merges two or more seeds of one recipe with their parent, layer by layer."
     citation = "Jang, Yun and Han, Model Stock, ECCV 2024, arXiv 2403.19522"
     Hyperparameters = Knobs
     n_inputs = (2, None)
+    fits_validation = False
+
+    def combine(self, material: Material) -> Merged:
+        states = [model.tensors for model in material.inputs]
+        merged, ratios = _merge(material.theta0.tensors, states)
+        away = [ratio for ratio in ratios.values() if ratio > 0]
+        middle = median(away or [0.0])
+        stay = len(ratios) - len(away)
+        material.note(
+            f"of {len(ratios)} tensors that fine-tuning changed, {len(away)} leave theta0, by t "
+            f"{middle:.3g} in the median, and {stay} stay, because the models do not agree there",
+            median_t=middle,
+            changed=len(ratios),
+            stay=stay,
+        )
+        return Merged(merged, metrics={"median_t": middle})
 
 
 def model_stock(
@@ -46,22 +63,31 @@ def model_stock(
     Raises ValueError for fewer than two models, and naming the first key that a model lacks,
     whose shape or dtype differs, or that is not finite.
     """
+    return _merge(theta0, states)[0]
+
+
+def _merge(
+    theta0: Mapping[str, Tensor], states: Sequence[Mapping[str, Tensor]]
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The merged model, and t of every tensor that is not the same in all."""
     if len(states) < 2:
         raise ValueError(
             f"Model Stock needs at least 2 models, to see how they disagree; there are "
             f"{len(states)}"
         )
 
+    ratios: dict[str, float] = {}
+
     def mix(key: str, tensors: list[Tensor]) -> Tensor:
         start, *ends = tensors
         total = ends[0]
         for end in ends[1:]:
             total = total + end
-        t = _ratio(_mean_cosine(end - start for end in ends), len(ends))
+        t = ratios[key] = _ratio(_mean_cosine(end - start for end in ends), len(ends))
         return t * (total / len(ends)) + (1.0 - t) * start
 
     inputs = {f"input {n}": state for n, state in enumerate(states, 1)}
-    return merge_states({"theta0": theta0, **inputs}, mix, buffers_from="input 1")
+    return merge_states({"theta0": theta0, **inputs}, mix, buffers_from="input 1"), ratios
 
 
 def _ratio(cosine: float, n_models: int) -> float:

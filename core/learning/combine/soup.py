@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from core.learning.combine.base import Combination, Material, Merged
 from core.learning.merging import merge_states
-from core.learning.methods.base import Knobs, Method
+from core.learning.methods.base import Knobs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,14 +41,33 @@ class SoupHyperparameters(Knobs):
     )
 
 
-class Soup(Method):
+class Soup(Combination):
     name = "soup"
     title = "Model soup"
-    kind = "combination"
     description = "Averages several fine-tuned models of one base into one, at one model's cost."
     citation = "Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482"
     Hyperparameters = SoupHyperparameters
     n_inputs = (2, None)
+
+    hyperparameters: SoupHyperparameters
+
+    @property
+    def fits_validation(self) -> bool:
+        return self.hyperparameters.recipe == "greedy"
+
+    def combine(self, material: Material) -> Merged:
+        states = [model.tensors for model in material.inputs]
+        if self.hyperparameters.recipe == "uniform":
+            soup, kept = uniform(states), list(range(len(states)))
+        else:
+            accuracies = [material.validation_accuracy(state) for state in states]
+            soup, kept = greedy(states, accuracies, material.validation_accuracy)
+        names = [material.inputs[index].name for index in kept]
+        material.note(
+            f"{len(names)} of {len(states)} models went into the soup: {', '.join(names)}",
+            models=names,
+        )
+        return Merged(soup, metrics={"models_in_soup": len(names)})
 
 
 def uniform(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

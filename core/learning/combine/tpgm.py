@@ -20,21 +20,22 @@ arXiv 2303.10720.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from core.learning.merging import check_states, merge_states, widened
-from core.learning.methods.base import Knobs, Method
+from core.learning.combine.base import Combination, Loss, Material, Merged
+from core.learning.merging import CannotCombine, check_states, merge_states, widened
+from core.learning.methods.base import Knobs
 from core.learning.projections.ftp import SMALLEST, mars_norms
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Norm = Literal["l2", "mars"]
-Loss = Callable[[Mapping[str, "Tensor"], int], "Tensor"]
-"""(weights by name, number of the batch) to a scalar, differentiable in the weights."""
 
 
 class ProjectionHyperparameters(Knobs):
@@ -50,14 +51,33 @@ class ProjectionHyperparameters(Knobs):
     )
 
 
-class TPGM(Method):
+class TPGM(Combination):
     name = "tpgm"
     title = "TPGM"
-    kind = "combination"
     description = "Learns for every layer how much of the fine-tuning to keep."
     citation = "Tian et al., Trainable Projected Gradient Method, CVPR 2023, arXiv 2303.10720"
     Hyperparameters = ProjectionHyperparameters
     n_inputs = (1, 1)
+
+    hyperparameters: ProjectionHyperparameters
+
+    def combine(self, material: Material) -> Merged:
+        knobs, start = self.hyperparameters, material.theta0.tensors
+        end = material.inputs[0].tensors
+        loss = material.validation_loss(knobs.batch_size, knobs.n_steps)
+        recipe = knobs.model_dump(exclude={"batch_size"})
+        gammas = learn_gammas(start, end, loss, device=material.device, **recipe)
+        kept = [
+            float(_ratio(end[key] - start[key], gamma, knobs.norm).mean())
+            for key, gamma in gammas.items()
+        ]
+        whole, half = sum(ratio == 1 for ratio in kept), sum(0.5 <= ratio < 1 for ratio in kept)
+        material.note(
+            f"of {len(kept)} tensors that fine-tuning changed, {whole} keep all of the change, "
+            f"{half} half of it or more and {len(kept) - whole - half} less",
+        )
+        metrics = {"mean_ratio": fmean(kept or [1.0])}
+        return Merged(project(start, end, gammas, knobs.norm), metrics=metrics)
 
 
 def project(
@@ -77,7 +97,7 @@ def project(
         if not gamma >= 0:
             raise ValueError(f"the radius of {key!r} is {gamma}; it must be 0 or more")
         start, end = tensors
-        ratio = (gamma / _norms(end - start, norm)).clamp(max=1.0)
+        ratio = _ratio(end - start, gamma, norm)
         between = start + ratio * (end - start)
         # start + 1 (end - start) is not always end, nor is start + 0 start where start is -0.0.
         return between.where(ratio < 1, end).where(ratio > 0, start)
@@ -93,21 +113,22 @@ def learn_gammas(
     n_steps: int = 200,
     learning_rate: float = 1e-2,
     norm: Norm = "l2",
+    device: torch.device | None = None,
 ) -> dict[str, float]:
     """The radius of every floating-point tensor that differs, for `project`.
 
     `loss` is called once a step, with all weights by name (float32 or wider) and the step's
-    number from 0. Raises ValueError when it is not finite, and for states that `check_states`
-    refuses.
+    number from 0; they lie on `device`, or where the states do. Raises `CannotCombine` when it is
+    not finite, and for states that `check_states` refuses.
     """
     import torch
 
     check_states({"theta0": theta0, "theta1": theta1})
     fixed, ends = {}, {}
     for key, end in theta1.items():
-        wide = widened(end) if end.is_floating_point() else end
+        wide = widened(end).to(device) if end.is_floating_point() else end.to(device)
         if end.is_floating_point() and not end.equal(theta0[key]):
-            ends[key] = (widened(theta0[key]), wide)
+            ends[key] = (widened(theta0[key]).to(device), wide)
         else:
             fixed[key] = wide
     if not ends:
@@ -122,13 +143,17 @@ def learn_gammas(
             weights[key] = start + (gamma.to(each.dtype) / each).clamp(max=1.0) * (end - start)
         value = loss(weights, step)
         if not bool(value.isfinite()):
-            raise ValueError(f"the loss of batch {step} is {value.item()}; no radius fits that")
+            raise CannotCombine(f"the loss of batch {step} is {value.item()}; no radius fits that")
         optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         with torch.no_grad():
             gammas.copy_(gammas.clamp(min=SMALLEST).minimum(largest))
     return dict(zip(ends, gammas.tolist(), strict=True))
+
+
+def _ratio(deviation: Tensor, gamma: float, norm: Norm) -> Tensor:
+    return (gamma / _norms(deviation, norm)).clamp(max=1.0)
 
 
 def _norms(deviation: Tensor, norm: Norm) -> Tensor:

@@ -22,12 +22,12 @@ NeurIPS 2024, arXiv 2411.06966.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from core.learning.methods.base import Knobs, Method
+from core.learning.combine.base import Combination, Material, Mixed
+from core.learning.methods.base import Knobs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,15 +58,37 @@ class VrfHyperparameters(Knobs):
     )
 
 
-class VRF(Method):
+class VRF(Combination):
     name = "vrf"
     title = "VRF"
-    kind = "combination"
     description = "Mixes both models' answers image by image, for the cost of running both."
     citation = "Zhu, Cui and Zhang, Variance Reduction Fine-tuning, NeurIPS 2024, arXiv 2411.06966"
     Hyperparameters = VrfHyperparameters
     n_inputs = (1, 1)
     output = "mixture"
+
+    hyperparameters: VrfHyperparameters
+
+    def combine(self, material: Material) -> Mixed:
+        zero_shot, (tuned,) = material.theta0, material.inputs
+        seen_zs, seen_ft = map(material.on_training_images, (zero_shot, tuned))
+        bank_VD = zero_shot_failures(
+            seen_ft.features_ND, seen_ft.predicted_N, seen_zs.predicted_N, seen_ft.labels_N
+        )
+        if len(bank_VD) == 0:
+            material.warn(
+                "fine-tuning corrects no training image that zero-shot answers wrong, so VRF has "
+                "no bank and answers as the fine-tuned model does; take wise_ft instead"
+            )
+        held_zs, held_ft = map(material.on_validation, (zero_shot, tuned))
+        seen = (held_ft.features_ND, held_ft.logits_NK, held_zs.logits_NK, held_ft.labels_N)
+        mixture = fit_vrf(bank_VD, *seen, **self.hyperparameters.model_dump())
+        material.note(
+            f"the bank has {len(bank_VD)} of {len(seen_ft.labels_N)} training images; "
+            + ", ".join(f"{name} is {value:.3g}" for name, value in mixture.constants().items())
+        )
+        metrics = {"bank": len(bank_VD), **mixture.constants()}
+        return Mixed(mixture, {"zero_shot": zero_shot, "fine_tuned": tuned}, metrics)
 
 
 def zero_shot_failures(
@@ -92,8 +114,8 @@ def fit_vrf(
 ) -> VrfMixture:
     """The mixture around `bank_VD`, its constants fitted on the ID validation images.
 
-    Columns at minus infinity, of classes the validation split does not hold, take no part. Warns
-    when the bank is empty. Raises ValueError for no images or a label without a finite logit.
+    Columns at minus infinity, of classes the validation split does not hold, take no part. Raises
+    ValueError for no images or a label without a finite logit.
     """
     from core.learning.calibration import confidence_matching_temperature
     from core.learning.mixtures import VrfMixture, squared_distance_to_kth
@@ -107,11 +129,6 @@ def fit_vrf(
         for each_b in (B_GRID if b is None else (b,))
     ]
     if len(bank_VD) == 0:
-        warnings.warn(
-            "fine-tuning corrects no training image that zero-shot answers wrong, so VRF has no "
-            "bank and answers as the fine-tuned model does; take wise_ft instead",
-            stacklevel=2,
-        )
         return VrfMixture(bank_VD.float(), k, *pairs[0], t_zs, t_ft)
     distances_N = squared_distance_to_kth(features_ft_ND, bank_VD, k)
     scores = _grid_scores(pairs, distances_N, logits_ft_NK / t_ft, logits_zs_NK / t_zs, labels_N)

@@ -11,7 +11,8 @@ is known of the shift. With `fisher`, every weight has its own place on the line
     c0 = (1 - alpha) max(F0_i, 1e-8),   c1 = alpha max(F1_i, 1e-8)
 
 F the diagonal Fisher information of each model on training images (`core.learning.fisher`); what
-neither model's answer hangs on lies at alpha.
+neither model's answer hangs on lies at alpha. A head that is built from the text tower counts as
+fixed there, so that the text tower lies at alpha.
 Stored: one model, the one at `alpha`. `alphas` are scored beside it and not stored. Choose none
 by a shifted split that is reported.
 Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv 2109.01903.
@@ -21,12 +22,14 @@ The Fisher weights are in the authors' released code and not in the paper.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
+from core.learning.combine.base import Combination, Material, Merged
 from core.learning.merging import merge_states
-from core.learning.methods.base import Knobs, Method
+from core.learning.methods.base import Knobs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,14 +61,27 @@ class WiseHyperparameters(Knobs):
         return sorted(set(alphas))
 
 
-class WiseFT(Method):
+class WiseFT(Combination):
     name = "wise_ft"
     title = "WiSE-FT"
-    kind = "combination"
     description = "Averages a finished model with its zero-shot parent: more robust at no cost."
     citation = "Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022"
     Hyperparameters = WiseHyperparameters
     n_inputs = (1, 1)
+    fits_validation = False
+
+    hyperparameters: WiseHyperparameters
+
+    def combine(self, material: Material) -> Merged:
+        before, (after,) = material.theta0, material.inputs
+        at = partial(interpolate, before.tensors, after.tensors)
+        if self.hyperparameters.fisher:
+            diagonals = material.fisher(before), material.fisher(after)
+            at = partial(fisher_interpolate, before.tensors, after.tensors, *diagonals)
+        kept = self.hyperparameters.alpha
+        others = [alpha for alpha in self.hyperparameters.alphas if alpha != kept]
+        beside = {f"wise_ft@{alpha:g}": partial(at, alpha) for alpha in others}
+        return Merged(at(kept), name=f"wise_ft@{kept:g}", scored_beside=beside)
 
 
 def interpolate(
