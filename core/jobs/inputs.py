@@ -142,7 +142,8 @@ def _check_count(found: list[Model], names: list[str], method: type[Method], par
         return
     fewest, most = method.n_inputs[0], method.n_inputs[1] or MAX_INPUTS
     if not fewest <= len(found) <= most:
-        written = f"{param} ({', '.join(map(shown, names[:3]))}) stands for {len(found)} models"
+        models = "one model" if len(found) == 1 else f"{len(found)} models"
+        written = f"{param} ({', '.join(map(shown, names[:3]))}) stands for {models}"
         raise _wrong_number(written, method, param)
 
 

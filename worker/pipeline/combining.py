@@ -45,7 +45,7 @@ def run_combination(workspace: Workspace) -> None:
     zero_shot = board.zero_shot_features(clip)
     board.score_model("zero_shot", spec.seeds[0], zero_shot, head0, phase="zero_shot")
     for number, (seed, references) in enumerate(zip(spec.seeds, groups, strict=True)):
-        inputs = [load_input(workspace, data, reference) for reference in references]
+        inputs = [load_input(workspace, reference, head0) for reference in references]
         theta0 = StoredCandidate(
             spec.theta0.id, _like(inputs[0], state0, head0), head0, spec.theta0
         )

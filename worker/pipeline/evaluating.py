@@ -9,7 +9,7 @@ from core.learning.models import Clip, load_directory, load_head, pick_device
 from worker.pipeline.data import JobData, load_data
 from worker.pipeline.export import write_results
 from worker.pipeline.mixing import Member, mixed_answers
-from worker.pipeline.scoring import FeaturesOf, Scoreboard, open_scoreboard
+from worker.pipeline.scoring import Scoreboard, open_scoreboard
 from worker.pipeline.training import starting_head
 from worker.pipeline.workspace import Workspace
 
@@ -32,7 +32,8 @@ def run_evaluation(workspace: Workspace) -> None:
         board.pixels = fresh.pixels
         if mixture is None:
             head = starting_head(clips[0], data, load_head(directory))
-            board.score_model(reference.id, spec.seeds[0], board.features_with(clips[0]), head)
+            features_of = board.cached_features(clips[0], reference.sha256)
+            board.score_model(reference.id, spec.seeds[0], features_of, head)
         else:
             members = [
                 _member(board, data, clip, folder)
@@ -48,5 +49,4 @@ def _load(workspace: Workspace, directory: Path) -> Clip:
 
 
 def _member(board: Scoreboard, data: JobData, clip: Clip, directory: Path) -> Member:
-    features_of: FeaturesOf = board.features_with(clip)
-    return Member(features_of, starting_head(clip, data, load_head(directory)))
+    return Member(board.features_with(clip), starting_head(clip, data, load_head(directory)))

@@ -19,7 +19,7 @@ from core.learning.combine.base import Answers, Candidate, Loss
 from core.learning.evaluation import head_logits, mask_columns
 from core.learning.fisher import diagonal_fisher
 from core.learning.functional import FunctionalClassifier
-from core.learning.merging import State
+from core.learning.merging import CannotCombine, State, check_heads
 from core.learning.models import Clip, Head, load_head
 from core.learning.pixels import normalise
 from core.learning.randomness import batch_samples, generator
@@ -39,19 +39,23 @@ class StoredCandidate(Candidate):
     reference: ModelReference
 
 
-def load_input(workspace: Workspace, data: JobData, reference: ModelReference) -> StoredCandidate:
+def load_input(workspace: Workspace, reference: ModelReference, head0: Head) -> StoredCandidate:
     """A finished model, its tensors read when asked for.
 
-    Raises InvalidSpec when it was not trained on exactly the job's classes.
+    Raises InvalidSpec when it was not trained on exactly the classes of `head0`, the job's.
     """
     directory = workspace.model_directory(reference)
     head = load_head(directory)
-    if head is None or head.class_keys != data.class_keys:
+    if head is None:
         raise InvalidSpec(
-            f"{reference.id} was not trained on the classes of this training file",
-            code="class_list_differs",
-            param="training_file",
+            f"{reference.id} has no trained head; name a fine-tuned model.",
+            code="not_fine_tuned",
+            param=f"method.{workspace.spec.method}.inputs",
         )
+    try:
+        check_heads({"training_file": head0, reference.id: head})
+    except CannotCombine as fault:
+        raise InvalidSpec(f"{fault}.", code="class_list_differs", param="training_file") from fault
     return StoredCandidate(reference.id, StoredTensors(directory, head), head, reference)
 
 

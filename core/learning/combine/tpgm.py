@@ -71,10 +71,10 @@ class TPGM(Combination):
             float(_ratio(end[key] - start[key], gamma, knobs.norm).mean())
             for key, gamma in gammas.items()
         ]
-        whole, half = sum(ratio == 1 for ratio in kept), sum(0.5 <= ratio < 1 for ratio in kept)
+        whole, half = (sum(ratio >= least for ratio in kept) for least in (0.999, 0.5))
         material.note(
             f"of {len(kept)} tensors that fine-tuning changed, {whole} keep all of the change, "
-            f"{half} half of it or more and {len(kept) - whole - half} less",
+            f"{half - whole} half of it or more and {len(kept) - half} less",
         )
         metrics = {"mean_ratio": fmean(kept or [1.0])}
         return Merged(project(start, end, gammas, knobs.norm), metrics=metrics)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.api_service import Service, add_base, open_service, png
+from core.jobs.messages import StoredModel
+from tests.api_service import Service, add_base, dataset, open_service, png
+from tests.unit.api.test_jobs import create, finish
 
 IMAGE = base64.b64encode(png()).decode()
 LABELS = {"candidate_labels": ["cat", "dog"]}
@@ -18,6 +20,26 @@ LABELS = {"candidate_labels": ["cat", "dog"]}
 @pytest.fixture
 def model(service: Service) -> str:
     return f"/v1/models/{add_base(service.database, service.store)}"
+
+
+@pytest.fixture(scope="module")
+def mixture(service: Service) -> str:
+    """A VRF model's row; its weights are not there."""
+    add_base(service.database, service.store)
+    job_id = create(service, str(service.upload(dataset())["id"]), suffix="vrf")["id"]
+    model_id = f"ft:tiny:vrf:{job_id.removeprefix('ftjob-')}"
+    made = StoredModel(
+        id=model_id,
+        kind="fine_tuned",
+        object_key=f"jobs/{job_id}/attempts/1/model.tar",
+        sha256="aa",
+        size=1,
+        members={"fine_tuned/head.safetensors": (0, 1)},
+        info={"mixture": {"zero_shot": "base:tiny", "fine_tuned": "ft:tiny::one"}},
+        seed=0,
+    )
+    finish(service, job_id, [made])
+    return f"/v1/models/{model_id}"
 
 
 def test_nobody_answers(service: Service, model: str) -> None:
@@ -137,6 +159,35 @@ def test_an_image_alone_cannot_be_zero_shot(service: Service, model: str) -> Non
 def test_an_unknown_model(service: Service) -> None:
     answer = service.client.post("/v1/models/base:none/image-classification", content=png())
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+class TestMixtures:
+    """A mixture's row is enough to say what it cannot do; nothing is asked of its weights."""
+
+    def test_it_has_classes_of_its_own(self, service: Service, mixture: str) -> None:
+        answer = service.client.post(f"{mixture}/image-classification", content=png())
+        assert answer.json()["error"]["code"] == "inference_unavailable"  # it was let through
+        body = {"inputs": IMAGE, "parameters": {"function_to_apply": "softmax", "top_k": 1}}
+        answer = service.client.post(f"{mixture}/image-classification", json=body)
+        assert answer.json()["error"]["code"] == "inference_unavailable"
+
+    @pytest.mark.parametrize("task", ["image-classification", "zero-shot-image-classification"])
+    def test_it_is_not_asked_for_others(self, service: Service, mixture: str, task: str) -> None:
+        answer = service.client.post(
+            f"{mixture}/{task}", json={"inputs": IMAGE, "parameters": LABELS}
+        )
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "mixture_has_own_classes")
+        assert error["param"] == "parameters.candidate_labels"
+        assert "ask one of its members: base:tiny, ft:tiny::one" in error["message"]
+
+    @pytest.mark.parametrize("function", ["none", "sigmoid"])
+    def test_it_has_no_logits(self, service: Service, mixture: str, function: str) -> None:
+        body = {"inputs": IMAGE, "parameters": {"function_to_apply": function}}
+        answer = service.client.post(f"{mixture}/image-classification", json=body)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "mixture_has_no_logits")
+        assert error["param"] == "parameters.function_to_apply"
 
 
 class TestSizes:

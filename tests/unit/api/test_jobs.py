@@ -8,6 +8,7 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
+from core.jobs.messages import Message
 from core.records import datasets, jobs, leases, publishing
 from tests.api_service import Service, add_base, add_key, dataset
 from tests.service_builders import MOST, claim, results
@@ -30,7 +31,7 @@ def create(service: Service, training_file: str, **fields: Any) -> dict[str, Any
     return dict(answer.json())
 
 
-def finish(service: Service, job_id: str) -> None:
+def finish(service: Service, job_id: str, made: list[Message] | None = None) -> None:
     """Does what a worker does with a job, up to its results."""
     job = jobs_row(service, job_id)
     version = job.spec["datasets"][0]["version"]
@@ -39,7 +40,7 @@ def finish(service: Service, job_id: str) -> None:
         while (found := leases.claim(session, "worker", "boot", 60.0)) and found.job_id != job_id:
             leases.fail(session, found, "invalid_spec", "not this one", max_attempts=1)
         assert found is not None
-        publishing.publish(session, found, results(found), max_attempts=MOST)
+        publishing.publish(session, found, made or results(found), max_attempts=MOST)
 
 
 def jobs_row(service: Service, job_id: str) -> Any:

@@ -9,6 +9,7 @@ import tarfile
 import pytest
 from openai.types import Model
 
+from core.jobs.messages import StoredModel
 from tests.api_service import Service, add_base, add_key
 from tests.unit.api.test_jobs import create, finish, training_file
 
@@ -69,6 +70,38 @@ def test_files_are_found_by_the_row_and_by_no_path(service: Service, base: str, 
     answer = service.client.get(f"/v1/models/{base}/files/{name}")
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] in ("not_found", "unknown_url")
+
+
+def test_a_mixtures_members_are_files_in_folders(service: Service, training_file: str) -> None:
+    job_id = create(service, training_file, suffix="mixed")["id"]
+    model_id = f"ft:tiny:mixed:{job_id.removeprefix('ftjob-')}"
+    tar = tar_of({"fine_tuned/head.safetensors": b"a head", "zero_shot/head.safetensors": b"none"})
+    key = f"jobs/{job_id}/attempts/1/model.tar"
+    stored = service.store.put_bytes(key, tar)
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        members = {m.name: (m.offset_data, m.size) for m in archive}
+    mixture = {"zero_shot": "base:tiny", "fine_tuned": "ft:tiny::one"}
+    made = StoredModel(
+        id=model_id,
+        kind="fine_tuned",
+        object_key=key,
+        sha256=stored.sha256,
+        size=stored.size,
+        members=members,
+        info={"base": "base:tiny", "mixture": mixture},
+        seed=0,
+    )
+    finish(service, job_id, [made])
+    model = service.client.get(f"/v1/models/{model_id}").json()
+    assert model["mixture"] == mixture
+    assert {file["name"] for file in model["files"]} == set(members)
+    for name in ("fine_tuned/head.safetensors", "fine_tuned%2Fhead.safetensors"):
+        one = service.client.get(f"/v1/models/{model_id}/files/{name}")
+        assert (one.status_code, one.content) == (200, b"a head")
+        filename = 'filename="fine_tuned_head.safetensors"'
+        assert filename in one.headers["content-disposition"]
+    for name in ("head.safetensors", "fine_tuned", "fine_tuned/", "fine_tuned//head.safetensors"):
+        assert service.client.get(f"/v1/models/{model_id}/files/{name}").status_code == 404
 
 
 def test_a_base_is_the_operators(service: Service, base: str) -> None:

@@ -6,6 +6,7 @@ Each value with one coefficient a thousandth off must not match, so no test pass
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from core.learning.combine.soup import greedy, uniform
 from core.learning.combine.temperature import calibrate
 from core.learning.combine.tpgm import learn_gammas, project
 from core.learning.combine.wise_ft import interpolate
-from core.learning.merging import check_heads
+from core.learning.merging import CannotCombine, check_calibration, check_heads
 from core.learning.methods import registry
-from core.learning.mixtures import OutputEnsemble
+from core.learning.mixtures import OutputEnsemble, load_mixture
 from core.learning.models import Head
 from tests.unit.learning.fixed_step import softmax
 
@@ -354,6 +355,14 @@ def test_heads_of_other_classes_or_another_order_are_refused() -> None:
         check_heads({"a": first, "b": head(["ant", "cow", "bee"])})
 
 
+def test_heads_that_are_calibrated_apart_are_not_merged() -> None:
+    plain = head(["ant", "bee"])
+    warm = replace(plain, temperature=1.5)
+    check_calibration({"a": warm, "b": warm})
+    with pytest.raises(CannotCombine, match=r"a has temperature 1 and b 1\.5; merge the models"):
+        check_calibration({"a": plain, "b": warm})
+
+
 # Output ensembles and temperature.
 
 
@@ -390,7 +399,7 @@ def test_an_ensemble_equals_its_formula(space: Any, subset: list[int] | None) ->
 def test_an_ensemble_is_stored_and_read(tmp_path: Path) -> None:
     ensemble = OutputEnsemble(("one", "two"), (1.0, 3.0), "logits")
     ensemble.save(tmp_path)
-    assert OutputEnsemble.load(tmp_path) == ensemble
+    assert OutputEnsemble.load(tmp_path) == load_mixture(tmp_path) == ensemble
     assert ensemble.weights == (0.25, 0.75)
 
 
@@ -427,6 +436,11 @@ def test_temperature_divides_the_scale_and_changes_no_answer() -> None:
     )
     assert temperature == pytest.approx(3.0, rel=0.2)
     assert calibrated.scale == 9.0 / temperature
+    assert calibrated.temperature == temperature
+    again, _ = calibrate(
+        calibrated, torch.from_numpy(calibrated.scale * raw), torch.from_numpy(labels)
+    )
+    assert again.temperature == pytest.approx(temperature, rel=1e-4)  # of both together
     assert calibrated.weight.equal(weight) and calibrated.class_keys == given.class_keys
 
     def nll(scale: float) -> float:
