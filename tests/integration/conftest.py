@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from tests.integration.finished_jobs import FinishedJob, train
 
@@ -11,5 +10,4 @@ from tests.integration.finished_jobs import FinishedJob, train
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedJob:
     """Plain fine-tuning with the seeds 3 and 4."""
-    torch.set_num_threads(2)
     return train(tmp_path_factory.mktemp("finished"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,8 @@ from core.bases import register_directory
 from core.ids import new_id
 from core.jobs.messages import StoredModel
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
-from core.learning.models import Clip, Head, save_directory, save_head
+from core.learning.mixtures import OutputEnsemble
+from core.learning.models import Clip, Head, save_classes, save_directory, save_head
 from core.learning.packing import pack
 from core.objects import ObjectStore
 from core.records import datasets, files, jobs, leases, publishing
@@ -43,9 +45,11 @@ class Running:
     store: ObjectStore
     project_id: str
     key: str
-    clip: Clip  # the weights of both models
+    clip: Clip  # the weights of the base and of the fine-tuned model
     head: Head  # the trained head of the fine-tuned one
     fine_tuned: str
+    other: tuple[Clip, Head]
+    mixture: str  # the fine-tuned model and the other, three to one
 
     @property
     def address(self) -> str:
@@ -66,11 +70,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     clip, head = tiny_clip(), Head(unit_head(8, 3), 20.0, list(CLASSES), list("odt"), ["{}"], {})
     save_directory(clip, directory / "base")
     register_directory(database, store, "tiny", directory / "base")
-    fine_tuned = _publish(database, store, project_id, clip, head, directory)
+    save_directory(clip, directory / "tuned")
+    save_head(head, directory / "tuned")
+    fine_tuned = _publish(database, store, project_id, directory / "tuned")
+    other = tiny_clip(1), Head(unit_head(8, 3, 1), 10.0, list(CLASSES), list("odt"), ["{}"], {})
+    mixture = _publish(
+        database,
+        store,
+        project_id,
+        _ensemble(directory / "mixed", [(clip, head), other]),
+        mixture={"member_1": fine_tuned, "member_2": "ft:tiny:owls:other"},
+    )
     with ExitStack() as stack:
         stack.enter_context(_process(settings, "run_serving", settings.serving_port))
         stack.enter_context(_process(settings, "run_api", settings.port))
-        yield Running(settings, database, store, project_id, key, clip, head, fine_tuned)
+        yield Running(
+            settings, database, store, project_id, key, clip, head, fine_tuned, other, mixture
+        )
     database.close()
 
 
@@ -103,25 +119,38 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
     raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")
 
 
+def _ensemble(directory: Path, models: list[tuple[Clip, Head]]) -> Path:
+    """A mixture's directory."""
+    folders = [f"member_{number}" for number in range(1, len(models) + 1)]
+    for folder, (clip, head) in zip(folders, models, strict=True):
+        save_directory(clip, directory / folder)
+        save_head(head, directory / folder)
+    save_classes(models[0][1], directory)
+    OutputEnsemble(tuple(folders), (3.0, 1.0)).save(directory)
+    return directory
+
+
 def _publish(
-    database: Database, store: ObjectStore, project_id: str, clip: Clip, head: Head, directory: Path
+    database: Database, store: ObjectStore, project_id: str, directory: Path, **info: Any
 ) -> str:
-    """A fine-tuned model, published as a worker publishes it; its id."""
-    save_directory(clip, directory / "tuned")
-    save_head(head, directory / "tuned")
-    members = pack(directory / "tuned", directory / "tuned.tar")
+    """The directory as a fine-tuned model, published as a worker publishes it; its id."""
+    tar = directory.with_suffix(".tar")
+    members = pack(directory, tar)
     job_id = new_id("ftjob")
     model_id = f"ft:tiny:owls:{job_id.removeprefix('ftjob-')}"
     key = f"jobs/{job_id}/attempts/1/model.tar"
-    stored = store.put_file(key, directory / "tuned.tar")
+    stored = store.put_file(key, tar)
+    version = new_id("version")
     spec = JobSpec(
         job_id=job_id,
         method="ft",
         hyperparameters={},
         theta0=ModelReference(id="base:tiny", object_key="b", sha256="b", size=1),
         model_id=model_id,
-        datasets=[DatasetReference(version="v", archive_key="a", archive_size=1, index_key="i")],
-        splits=[SplitReference(name="train", version="v", archive_split="train")],
+        datasets=[
+            DatasetReference(version=version, archive_key="a", archive_size=1, index_key="i")
+        ],
+        splits=[SplitReference(name="train", version=version, archive_split="train")],
         seeds=[0],
         alphas=[],
         max_unreadable_fraction=0.01,
@@ -133,21 +162,21 @@ def _publish(
         sha256=stored.sha256,
         size=stored.size,
         members=members,
-        info={"base": "base:tiny", "n_classes": 3},
+        info={"base": "base:tiny", "n_classes": 3, **info},
         seed=0,
     )
     with database.write() as session:
         datasets.create(
             session,
             project_id,
-            "v",
+            version,
             archive_key="a",
             archive_size=1,
             archive_sha256="a",
             structure={},
             index_key="i",
         )
-        datasets.mark_checked(session, project_id, "v", "i", {})
+        datasets.mark_checked(session, project_id, version, "i", {})
         file = files.create(
             session,
             project_id,

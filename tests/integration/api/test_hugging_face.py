@@ -11,6 +11,7 @@ import httpx
 import pytest
 import torch
 from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from core.learning.zero_shot import build_head
@@ -115,6 +116,31 @@ def test_many_at_once_get_their_own_answers(running: Running) -> None:
     for answer, image in zip(answers, images, strict=True):
         assert {item.label: item.score for item in answer} == pytest.approx(
             expected_head(running, image), abs=1e-5
+        )
+
+
+def test_a_mixture_answers_with_all_its_members(running: Running) -> None:
+    image = random_image(11)
+    clip, head = running.other
+    with torch.inference_mode():
+        features = clip.image_features(clip.preprocess(image)[None])
+        second = (head.scale * features @ head.weight).softmax(-1)[0].tolist()
+    first = expected_head(running, image)
+    expected = {
+        name: 0.75 * first[name] + 0.25 * p for name, p in zip(CLASSES, second, strict=True)
+    }
+    asking = client(running, running.mixture, TASKS[0])
+    answer = asking.image_classification(encoded(image))
+    assert {item.label: item.score for item in answer} == pytest.approx(expected, abs=1e-5)
+    images = [random_image(seed) for seed in range(200, 208)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(asking.image_classification, [encoded(i) for i in images]))
+
+    with pytest.raises(HfHubHTTPError, match="come from no logits"):
+        asking.image_classification(encoded(image), function_to_apply="sigmoid")
+    with pytest.raises(HfHubHTTPError, match=f"ask one of its members: {running.fine_tuned}"):
+        client(running, running.mixture, TASKS[1]).zero_shot_image_classification(
+            encoded(image), LABELS
         )
 
 
