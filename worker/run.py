@@ -71,9 +71,10 @@ def _train(workspace: Workspace) -> BaseModel:
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
     from worker.pipeline.combining import run_evaluation, run_wise_ft
+    from worker.pipeline.comparing import run_comparison
     from worker.pipeline.training import run_training
 
-    duties = {"evaluate": run_evaluation, "wise_ft": run_wise_ft}
+    duties = {"compare": run_comparison, "evaluate": run_evaluation, "wise_ft": run_wise_ft}
     try:
         duties.get(workspace.spec.method, run_training)(workspace)
     except LossNotFinite as fault:

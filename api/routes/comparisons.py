@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/comparisons", tags=["comparisons"])
 
 ReportFormat = Literal["json", "html", "csv"]
+_FILES = {"json": "comparison.json", "html": "comparison.html", "csv": "results.csv"}
 _MEDIA = {"json": "application/json", "html": "text/html; charset=utf-8", "csv": "text/csv"}
 
 
@@ -102,7 +103,7 @@ def download_report(
     format: Annotated[ReportFormat, Query(description="json, html or csv.")] = "json",
 ) -> Response:
     """The report of a finished comparison. Plots are among its `report_files`."""
-    row = _report_file(services, principal, comparison_id, f"report.{format}")
+    row = _report_file(services, principal, comparison_id, _FILES[format])
     stored = Stored(row.object_key, row.bytes, row.sha256, row.filename, _MEDIA[format])
     return download(request, services.store, stored)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from openai import OpenAI
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from cli.client import make_client
 from cli.compare import worlds
@@ -19,6 +21,9 @@ from cli.ports import free_ports
 from cli.service import NotReady, Service
 from core.demo.worlds import WORLDS
 from core.demo.worlds.tasks import TASKS
+from core.learning.comparison.document import from_json
+from core.learning.comparison.tables import Table as MainTable
+from core.learning.comparison.tables import main_table
 from core.settings import Settings
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -124,11 +129,18 @@ def _follow(client: OpenAI, comparison_id: str, console: Console, out: Path | No
         return 1
     target = (out or Path()) / comparison_id
     _download(client, comparison["report_files"], target)
-    report = json.loads((target / REPORT_FILE).read_text(encoding="utf-8"))
-    console.print(markdown(report), markup=False)
-    console.print(f"\n{comparison['verdict']}\n")
-    console.print(f"report: {target / 'report.html'}")
+    report = from_json((target / "comparison.json").read_text(encoding="utf-8"))
+    console.print(_table(main_table(report)))
+    console.print(f"{comparison['verdict']}", markup=False)
+    console.print(f"report: {target / 'comparison.html'}")
     return 0
+
+
+def _table(table: MainTable) -> Table:
+    shown = Table(*table.header)
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    return shown
 
 
 def _show(bars: Progress, tasks: dict[str, TaskID], contender: dict[str, Any]) -> None:

@@ -63,13 +63,13 @@ def test_from_one_request_to_a_report(
     assert {row["seed"] for row in wise["results"] if row["model"] == "wise_ft@0.5"} == {5, 6}
 
     folder = tmp_path / "out" / made["id"]
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "comparison.json").read_text())
     assert report["verdict"]["headline"] == made["verdict"]
     page = _get(service, f"/comparisons/{made['id']}/report?format=html")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.content == (folder / "report.html").read_bytes()
+    assert page.content == (folder / "comparison.html").read_bytes()
     assert made["verdict"].split(".")[0] in page.text
-    rows = list(csv.DictReader(io.StringIO((folder / "report.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((folder / "results.csv").read_text())))
     _check_against_jobs(service, rows, found)
     assert {path.suffix for path in folder.iterdir()} >= {".json", ".html", ".csv", ".png"}
 

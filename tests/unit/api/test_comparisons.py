@@ -68,7 +68,7 @@ def work(service: Service, ending: str = "succeeded", *extra: Message) -> JobSpe
 
 def _result_files(claim: Claim) -> list[Artifact]:
     prefix = f"jobs/{claim.job_id}/attempts/{claim.attempt}"
-    names = ("results.json", "predictions.parquet", "report.json", "report.html")
+    names = ("results.json", "predictions.parquet", "comparison.json", "comparison.html")
     return [
         Artifact(filename=name, object_key=f"{prefix}/{name}", sha256="dd", size=7)
         for name in names
@@ -110,7 +110,7 @@ def test_from_request_to_verdict(fresh: Service, training_file: str) -> None:
     ended = now(fresh, made)
     assert (ended["status"], ended["verdict"], ended["error"]) == ("succeeded", verdict, None)
     assert ended["report_job"] == report_job
-    assert {"report.json", "report.html"} <= ended["report_files"].keys()
+    assert {"comparison.json", "comparison.html"} <= ended["report_files"].keys()
     assert sweep(fresh, made) == []
     listed = fresh.client.get(COMPARISONS).json()
     assert [item["id"] for item in listed["data"]] == [made["id"]]
