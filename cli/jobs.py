@@ -141,7 +141,7 @@ def upload(client: OpenAI, path: Path, name: str) -> str:
 
 
 def value(text: str) -> Any:
-    """A hyperparameter as written: `0.1`, `true`, `null` and lists as JSON has them; anything else is a word."""
+    """A hyperparameter as written: JSON (`0.1`, `true`, `null`, lists), else a word."""
     try:
         return json.loads(text)
     except ValueError:
