@@ -29,11 +29,11 @@ def push(path: Path) -> str:
     """Upload an archive as it is, or a folder as a ZIP of its images; the file's id."""
     client = make_client()
     if path.is_file():
-        return _upload(client, path, path.name)
+        return upload(client, path, path.name)
     with tempfile.TemporaryDirectory(prefix="lipsum-push-") as temporary:
         archive = Path(temporary) / f"{path.resolve().name}.zip"
         pack_folder(path, archive)
-        return _upload(client, archive, archive.name)
+        return upload(client, archive, archive.name)
 
 
 def pack_folder(folder: Path, target: Path) -> int:
@@ -79,7 +79,7 @@ def train(
             "--method (`lipsum methods` lists them)",
             code="no_method",
         )
-    options: dict[str, Any] = {name: _value(text) for name, text in hyperparameters.items()}
+    options: dict[str, Any] = {name: value(text) for name, text in hyperparameters.items()}
     found = [{"name": name, "file": file} for name, file in splits.items()]
     extra: dict[str, Any] = {
         "evaluation": {"splits": found, "allow_duplicates": allow_duplicates},
@@ -100,7 +100,7 @@ def train(
         body["seed"] = seed
     if suffix is not None:
         body["suffix"] = suffix
-    return _said_plainly(lambda: make_client().fine_tuning.jobs.create(**body)).id
+    return said_plainly(lambda: make_client().fine_tuning.jobs.create(**body)).id
 
 
 def watch(job_id: str) -> int:
@@ -130,7 +130,7 @@ def follow(client: OpenAI, job_id: str, console: Console) -> FineTuningJob:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(job_id, total=1.0)
         while True:
-            job = _said_plainly(lambda: client.fine_tuning.jobs.retrieve(job_id))
+            job = said_plainly(lambda: client.fine_tuning.jobs.retrieve(job_id))
             extra = job.model_extra or {}
             progress = extra.get("progress") or {}
             phase = extra.get("phase") or job.status
@@ -140,22 +140,23 @@ def follow(client: OpenAI, job_id: str, console: Console) -> FineTuningJob:
             time.sleep(POLL_SECONDS)
 
 
-def _upload(client: OpenAI, path: Path, name: str) -> str:
+def upload(client: OpenAI, path: Path, name: str) -> str:
+    """Send an archive; the file's id."""
     with path.open("rb") as content:
-        return _said_plainly(
+        return said_plainly(
             lambda: client.files.create(file=(name, content), purpose="fine-tune")
         ).id
 
 
-def _value(text: str) -> Any:
-    """`0.1`, `true`, `null` and lists as JSON has them; anything else is a word."""
+def value(text: str) -> Any:
+    """A hyperparameter as written: JSON (`0.1`, `true`, `null`, lists), else a word."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def _said_plainly(call: Callable[[], Answer]) -> Answer:
+def said_plainly(call: Callable[[], Answer]) -> Answer:
     """The answer of a call, or the service's own sentence as a `ServiceError`."""
     try:
         return call()

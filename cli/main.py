@@ -183,6 +183,48 @@ def train(
 
 
 @app.command()
+def compare(
+    target: Annotated[
+        str, typer.Argument(help="FILE_ID, or a drawn world: demo, places, signs, ...")
+    ],
+    methods: Annotated[
+        str, typer.Option(help="METHOD, COMBINATION or METHOD+COMBINATION, by commas; or all.")
+    ] = "ft,wise_ft,lipsum_ft,lipsum_ft+wise_ft",
+    model: Annotated[str, typer.Option(help="Base that a FILE_ID is compared on.")] = "base:demo",
+    hyperparameters: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for all that train, repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="First seed of each method.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs of each method.")] = 1,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of running time after which no job begins.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report's folder goes. Default: here.")
+    ] = None,
+) -> None:
+    """Compare methods on one data set and report which to take."""
+    from cli.compare.run import compare as run_compare
+    from cli.jobs import value
+
+    raise typer.Exit(
+        run_compare(
+            _settings(),
+            target,
+            methods=methods.split(","),
+            model=model,
+            hyperparameters={
+                name: value(text) for name, text in _pairs(hyperparameters, "--set").items()
+            },
+            seed=seed,
+            n_seeds=seeds,
+            budget=budget,
+            out=out,
+        )
+    )
+
+
+@app.command()
 def watch(job: Annotated[str, typer.Argument(help="Id that `lipsum train` printed.")]) -> None:
     """Follow a job to its end and print its table; exit status 1 unless it succeeded."""
     from cli.jobs import watch as run_watch

@@ -75,6 +75,7 @@ def perform(workspace: Workspace) -> BaseModel:
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
     from worker.pipeline.combining import run_combination
+    from worker.pipeline.comparing import run_comparison
     from worker.pipeline.evaluating import run_evaluation
     from worker.pipeline.training import run_training
 
@@ -83,8 +84,10 @@ def perform(workspace: Workspace) -> BaseModel:
         "combination": run_combination,
         "evaluation": run_evaluation,
     }
+    spec = workspace.spec
+    reports = spec.comparison is not None
     try:
-        duties[registry()[workspace.spec.method].kind](workspace)
+        (run_comparison if reports else duties[registry()[spec.method].kind])(workspace)
     except LossNotFinite as fault:
         return Failed(reason="loss_not_finite", message=str(fault))
     except torch.OutOfMemoryError as fault:

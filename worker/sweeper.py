@@ -1,8 +1,9 @@
 """What somebody has to do now and then, and what may take long: in a thread of the worker.
 
-It takes back leases that ran out, rings again for jobs nobody has claimed, deletes the objects
-of ended jobs that no row names (nobody else deletes objects) and the directories of attempts.
-Its calls go to the network and to disks; in the supervisor's loop they would delay heartbeats.
+It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
+has claimed, deletes the objects of ended jobs that no row names (nobody else deletes objects) and
+the directories of attempts. Its calls go to the network and to disks; in the supervisor's loop
+they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 import structlog
 
 from core import doorbell
+from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import garbage, leases, outbox
+from core.records import comparisons, garbage, leases, outbox
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -68,7 +70,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round. What fails is logged and tried again in the next."""
-        for duty in (self._reap, self._ring, self._purge):
+        for duty in (self._reap, self._advance, self._ring, self._purge):
             try:
                 duty()
             except ServiceError as error:
@@ -81,6 +83,17 @@ class Sweeper:
             outcomes = leases.reap(session, max_attempts=self._settings.max_attempts)
         for outcome in outcomes:
             self._log.warning("lease ran out", job=outcome.job_id, status=outcome.status)
+
+    def _advance(self) -> None:
+        with self._database.read() as session:
+            open_comparisons = comparisons.open_ids(session)
+        for comparison_id in open_comparisons:
+            with self._database.write() as session:
+                made = advance(session, comparison_id, self._settings)
+            if made:
+                self._log.info("comparison advanced", comparison=comparison_id, jobs=made)
+                self._wake()
+                doorbell.ring(self._settings)
 
     def _ring(self) -> None:
         with self._database.write() as session:

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import time
 import zipfile
@@ -29,6 +28,7 @@ from cli.client import make_client
 from cli.demo.checks import DownloadedModel, compare_predictions, load_downloaded
 from cli.demo.table import HEADER, SHIFTED, table_rows
 from cli.jobs import follow
+from cli.ports import free_ports
 from cli.service import NotReady, Service
 from cli.tables import to_rows
 from core.demo.world import CLASSES, write_archives
@@ -64,7 +64,7 @@ def run_demo(settings: Settings, *, n_seeds: int, record: Path | None) -> int:
     """0 when every step gave what it must."""
     console = Console(highlight=False)
     console.width = max(console.width, TABLE_WIDTH)  # a wrapped line reads better than a cut name
-    settings = settings.model_copy(update=_free_ports(settings))
+    settings = settings.model_copy(update=free_ports(settings))
     directory = settings.data_dir.resolve() / "demo"
     directory.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -234,20 +234,6 @@ def _headers(demo: Demo) -> dict[str, str]:
 
 def _say(console: Console, sentence: str) -> None:
     console.print(f"- {sentence}")
-
-
-def _free_ports(settings: Settings) -> dict[str, int]:
-    """The settings' own ports, or free ones where something else listens there."""
-    chosen = {}
-    for name in ("port", "serving_port"):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, getattr(settings, name)))
-            except OSError:
-                probe.bind((settings.host, 0))
-            chosen[name] = int(probe.getsockname()[1])
-    return chosen
 
 
 def _record(path: Path, results: dict[str, list[ResultRow]], n_seeds: int, seconds: float) -> None:

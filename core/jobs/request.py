@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from core.ids import SUFFIX
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 MAX_METADATA_PAIRS = 16
+
+
+def _is_small(metadata: dict[str, str]) -> dict[str, str]:
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise ValueError(f"metadata has {len(metadata)} pairs; the most is {MAX_METADATA_PAIRS}")
+    return metadata
+
+
+Metadata = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=512)]], AfterValidator(_is_small)
+]
 
 
 class EvaluationSplit(BaseModel):
@@ -78,12 +89,4 @@ class JobRequest(BaseModel):
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     n_seeds: int = Field(1, ge=1, le=10, description="Runs with seed, seed + 1, ...")
     suffix: str | None = Field(None, pattern=f"^{SUFFIX.pattern}$")
-    metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] | None = None
-
-    @model_validator(mode="after")
-    def _metadata_is_small(self) -> JobRequest:
-        if self.metadata and len(self.metadata) > MAX_METADATA_PAIRS:
-            raise ValueError(
-                f"metadata has {len(self.metadata)} pairs; the most is {MAX_METADATA_PAIRS}"
-            )
-        return self
+    metadata: Metadata | None = None

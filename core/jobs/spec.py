@@ -45,6 +45,26 @@ class SplitReference(_Frozen):
     selection: bool = False
 
 
+class ComparedJob(_Frozen):
+    """A finished job of a comparison and what it left to be compared."""
+
+    label: str = Field(description="The contender's name in the report.")
+    method: str
+    of: list[str] = Field(description="Labels of the contenders it was made from.")
+    results_key: str
+    predictions_key: str
+    seconds: float = Field(description="That the job ran.")
+
+
+class ComparisonSpec(_Frozen):
+    """What the last job of a comparison reports on."""
+
+    comparison_id: str
+    title: str
+    jobs: list[ComparedJob]
+    left_out: dict[str, str] = Field(description="Contenders without a result, and why.")
+
+
 class JobSpec(_Frozen):
     """What one job does."""
 
@@ -74,6 +94,9 @@ class JobSpec(_Frozen):
     alphas: list[float]
     allow_duplicates: bool = False
     max_unreadable_fraction: float
+    comparison: ComparisonSpec | None = Field(
+        None, description="For the job that reports on a comparison, and no other."
+    )
 
     @property
     def slice_seed(self) -> int:

@@ -78,10 +78,15 @@ def expected_calibration_error(
     Fifteen equal-width bins (low, high].
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017, equation 3.
     """
-    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
-    bins = np.clip(np.searchsorted(edges, confidence_N, side="left") - 1, 0, CALIBRATION_BINS - 1)
+    bins = calibration_bins(confidence_N)
     gaps = np.bincount(bins, weights=correct_N - confidence_N, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence_N))
+
+
+def calibration_bins(confidence_N: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Which of the CALIBRATION_BINS equal-width bins (low, high] each top probability is in."""
+    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
+    return np.clip(np.searchsorted(edges, confidence_N, side="left") - 1, 0, CALIBRATION_BINS - 1)
 
 
 def _class_counts(

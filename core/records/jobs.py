@@ -139,6 +139,13 @@ def queue_positions(session: Session, jobs: Iterable[Job]) -> dict[str, int]:
     return {row.id: row.position for row in session.execute(asked)}
 
 
+def running_seconds(job: Job) -> float | None:
+    """From the job's first start to its end, pauses between attempts included; None before."""
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return job.finished_at - job.started_at
+
+
 def spec_digest(spec: JobSpec) -> str:
     """Equal for jobs that ask for the same work, whatever they and their models are called."""
     content = spec.model_dump(mode="json", exclude={"job_id", "model_id"})

@@ -39,6 +39,7 @@ STATUS_REASONS = (
     "internal",
 )
 
+COMPARISON_STATUSES = ("running", "cancelling", "succeeded", "failed", "cancelled")
 
 # SQLite numbers rows by itself only where the primary key's type is INTEGER.
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -287,6 +288,43 @@ class SplitResultRow(Base):
     low: Mapped[float | None]
     high: Mapped[float | None]
     n: Mapped[int]
+
+
+class Comparison(Base):
+    """Several methods on one data set, asked for at once: its jobs are in `contenders`."""
+
+    __tablename__ = "comparisons"
+    __table_args__ = (
+        _one_of("status", COMPARISON_STATUSES),
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "status", "created_at", "id"),  # what the sweeper looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    request: Mapped[dict[str, Any]]  # as the user wrote it
+    status: Mapped[str]
+    error_message: Mapped[str | None]
+    report_job: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
+    verdict: Mapped[str | None]
+    user_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class ContenderRow(Base):
+    """One method of a comparison: waiting for others, being a job, or left out."""
+
+    __tablename__ = "contenders"
+
+    comparison_id: Mapped[str] = mapped_column(ForeignKey("comparisons.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    label: Mapped[str]
+    method: Mapped[dict[str, Any]]  # as a job's request has it, without inputs
+    of: Mapped[list[str]] = mapped_column(JSON())  # labels of what it reads
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    left_out: Mapped[str | None]  # why there will be no job
 
 
 class OutboxRow(Base):

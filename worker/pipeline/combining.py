@@ -56,11 +56,13 @@ def run_combination(workspace: Workspace) -> None:
                 features_of = material.features_of(inputs[0])
                 board.score_model("fine_tuned", seed, features_of, inputs[0].head)
             made = _combine(combination, material)
-            if isinstance(made, Merged):
-                _keep_merged(run, made, made.name or combination.name)
-            else:
-                _keep_mixed(run, made, combination.name)
-    write_results(workspace, board)
+        if isinstance(made, Merged):
+            name = made.name or combination.name
+            _keep_merged(run, made, name)
+        else:
+            name = combination.name
+            _keep_mixed(run, made, name)
+    write_results(workspace, board, name)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,7 @@ def run_evaluation(workspace: Workspace) -> None:
         board.pixels = fresh.pixels
         if mixture is None:
             head = starting_head(clips[0], data, load_head(directory))
-            features_of = board.cached_features(clips[0], reference.sha256)
-            board.score_model(reference.id, spec.seeds[0], features_of, head)
+            board.score_model(reference.id, spec.seeds[0], board.features_with(clips[0]), head)
         else:
             members = [
                 _member(board, data, clip, folder)

@@ -97,11 +97,20 @@ def export_checkpoints(
     workspace.reporter.send(_store(workspace, later, later_id, "checkpoint", filename))
 
 
-def write_results(workspace: Workspace, board: Scoreboard) -> None:
-    """The table as JSON and one row per image and model as Parquet."""
+def write_results(workspace: Workspace, board: Scoreboard, result: str | None = None) -> None:
+    """The table as JSON and one row per image and model as Parquet.
+
+    `result` is what the table calls the model that the job makes; None where it makes none.
+    """
     results = workspace.directory / "results.json"
     rows = [asdict(row) for row in board.rows]
-    document = {"job": workspace.spec.job_id, "method": workspace.spec.method, "rows": rows}
+    made = {} if result is None else {"result": result}
+    document = {
+        "job": workspace.spec.job_id,
+        "method": workspace.spec.method,
+        **made,
+        "rows": rows,
+    }
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     workspace.store_artifact("results.json", results)
     predictions = workspace.directory / "predictions.parquet"

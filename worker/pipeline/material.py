@@ -25,6 +25,7 @@ from core.learning.pixels import normalise
 from core.learning.randomness import batch_samples, generator
 from core.learning.states import StoredTensors, head_for, put_tensors
 from worker.pipeline.data import JobData, Split, evaluation_pixels
+from worker.pipeline.features import cached_features
 from worker.pipeline.scoring import FeaturesOf, Scoreboard
 from worker.pipeline.workspace import Workspace
 
@@ -90,11 +91,13 @@ class JobMaterial:
     def features_of(self, candidate: Candidate) -> FeaturesOf:
         """The candidate's features of a split, from the cache where it saw the images before."""
         sha256 = self._stored[candidate.name].reference.sha256
-        cached = self._board.cached_features(self._clip, sha256)
+
+        def hold() -> None:
+            put_tensors(self._clip, candidate.tensors)
 
         def features(split: Split) -> Tensor:
-            put_tensors(self._clip, candidate.tensors)
-            return cached(split)
+            pixels = self._board.pixels[split.name]
+            return cached_features(self._workspace, self._clip, sha256, split, pixels, hold)
 
         return features
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.jobs.messages import Phase, SplitResult
@@ -25,7 +23,8 @@ from core.learning.evaluation import (
 from core.learning.models import Clip, Head
 from core.learning.pixels import EvaluationPixels
 from core.learning.report import ResultRow
-from worker.pipeline.data import JobData, Split, content_of, evaluation_pixels
+from worker.pipeline.data import JobData, Split, evaluation_pixels
+from worker.pipeline.features import cached_features
 from worker.pipeline.workspace import Workspace
 
 FeaturesOf = Callable[[Split], Tensor]
@@ -84,11 +83,10 @@ class Scoreboard:
 
     def zero_shot_features(self, clip: Clip) -> FeaturesOf:
         """Features under theta0, from the cache where this model saw these images before."""
-        return self.cached_features(clip, self.workspace.spec.theta0.sha256)
-
-    def cached_features(self, clip: Clip, sha256: str) -> FeaturesOf:
-        """The same under a stored model's weights, which `clip` must hold when asked."""
-        return lambda split: self._cached_features(clip, sha256, split)
+        sha256 = self.workspace.spec.theta0.sha256
+        return lambda split: cached_features(
+            self.workspace, clip, sha256, split, self.pixels[split.name]
+        )
 
     def selection_accuracy(self, clip: Clip, head: Head) -> float:
         """Mean accuracy over the splits that choose the checkpoint, with the present weights."""
@@ -118,23 +116,6 @@ class Scoreboard:
         ):
             table = table.add_column(position, column, pa.array([value] * n))
         self._tables.append(table)
-
-    def _cached_features(self, clip: Clip, sha256: str, split: Split) -> Tensor:
-        path = self.workspace.cache_path(
-            "features",
-            sha256,
-            repr(clip.preprocess_config),
-            content_of(split),
-        )
-        if path.is_file():
-            os.utime(path)
-            return load_file(path)["features"]
-        features = split_features(clip, clip.visual, self.pixels[split.name])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        save_file({"features": features.contiguous()}, part)
-        os.replace(part, path)
-        return features
 
 
 def open_scoreboard(

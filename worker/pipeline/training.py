@@ -65,7 +65,7 @@ def run_training(workspace: Workspace) -> None:
         export = Export(clip, run.best.head, data, board, "fine_tuned", seed, number, run.best)
         export_checkpoints(workspace, export, export_model(workspace, export), run.last)
     log.write(workspace)
-    write_results(workspace, board)
+    write_results(workspace, board, "fine_tuned")
 
 
 def starting_head(clip: Clip, data: JobData, own: Head | None) -> Head:

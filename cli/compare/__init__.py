@@ -1,0 +1,1 @@
+"""`lipsum compare`: several methods on one data set, followed to the report."""
