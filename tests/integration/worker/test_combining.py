@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import torch
 from core.errors import InvalidSpec
 from core.learning.methods import registry
 from core.learning.methods.base import TrainingMethod
+from core.learning.models import load_directory
 from core.learning.packing import pack
+from core.learning.randomness import batch_samples
 from tests.integration.finished_jobs import (
     FinishedJob,
     plain_answers,
@@ -25,6 +28,12 @@ from tests.integration.finished_jobs import (
     weights_of,
 )
 from tests.pipeline import reference_of
+from worker.pipeline.data import load_data
+from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
+from worker.pipeline.reports import Reporter
+from worker.pipeline.scoring import open_scoreboard
+from worker.pipeline.training import starting_head
+from worker.pipeline.workspace import Workspace
 
 SPLITS = ("val", "test", "night")
 
@@ -76,7 +85,7 @@ def test_a_slice_of_another_seed_would_score_trained_images(finished: FinishedJo
     assert rows_of(right)[(4, "fine_tuned", "val", "nll")] == pytest.approx(
         rows_of(finished.messages)[(4, "fine_tuned", "val", "nll")], abs=1e-6
     )
-    spec = finished.spec.model_copy(update={"held_out_seed": 4})
+    spec = finished.spec.model_copy(update={"held_out_seed": 4, "held_out_is_new": False})
     other = FinishedJob(finished.settings, finished.directory, spec, finished.messages)
     wrong = other.combine("wise_ft", [model], seeds=[4])
     held = [
@@ -86,6 +95,41 @@ def test_a_slice_of_another_seed_would_score_trained_images(finished: FinishedJo
         r["key"] for r in finished.predictions(finished.messages, "fine_tuned", 4, "val")
     }
     assert held[0] == trained_beside != held[1]
+    assert not any("too good" in line for line in said(right))
+    assert any(line.startswith("! one of the models was trained on some") for line in said(wrong))
+
+
+def test_the_validation_loss_is_the_ce_of_a_batch_drawn_by_seed_and_number(
+    finished: FinishedJob, tmp_path: Path
+) -> None:
+    with open(os.devnull, "wb") as nobody:
+        reporter = Reporter(nobody.fileno())
+        workspace = Workspace(
+            finished.spec, 1, finished.settings, finished.store, reporter, tmp_path
+        )
+        data = load_data(workspace)
+        clip = load_directory(workspace.model_directory(finished.spec.theta0))
+        board = open_scoreboard(workspace, data, clip, expected=1)
+        head0 = starting_head(clip, data, None)
+        theta0 = StoredCandidate("base:tiny", {}, head0, finished.spec.theta0)
+        model = load_input(workspace, finished.models[0], head0)
+        materials = [JobMaterial(workspace, data, board, clip, theta0, [model], s) for s in (3, 9)]
+        weights = dict(model.tensors)
+        values = [
+            [float(material.validation_loss(4, 3)(weights, number)) for number in (0, 1, 0)]
+            for material in materials
+        ]
+    held_out = finished.predictions(finished.messages, "fine_tuned", 3, "val")
+    images = finished.images(row["key"] for row in held_out)
+    _, logits = plain_answers(finished.unpacked(finished.models[0]), images)
+    labels = np.array([row["label"] for row in held_out])
+    nll = -np.log(softmax(logits)[range(len(labels)), labels])
+    for seed, (first, second, again) in zip((3, 9), values, strict=True):
+        assert first == again != second
+        for number, value in ((0, first), (1, second)):
+            samples = batch_samples(seed, number, 4, len(labels))
+            assert value == pytest.approx(nll[samples].mean(), rel=1e-5)
+    assert values[0] != values[1]
 
 
 @pytest.mark.slow
