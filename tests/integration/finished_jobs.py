@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -17,13 +18,24 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from core.jobs.messages import Artifact, Event, Message, SplitResult, StoredModel
+from core.jobs.messages import (
+    Artifact,
+    Event,
+    Finished,
+    Message,
+    SplitResult,
+    StoredModel,
+    decode,
+)
 from core.jobs.spec import JobSpec, ModelReference
 from core.learning.methods import registry
 from core.objects import ObjectStore
 from core.settings import Settings
 from tests.jobs import colour_archive, job_spec
-from tests.pipeline import reference_of, run_here
+from worker.pipeline.check import check_datasets
+from worker.pipeline.reports import Reporter
+from worker.pipeline.workspace import Workspace
+from worker.run import perform
 
 Array = np.ndarray
 Rows = dict[tuple[int, str, str, str], float]
@@ -72,7 +84,7 @@ class FinishedJob:
                 "model_id": f"ft:tiny:{method}:test",
             }
         )
-        return run_here(self.settings, spec, self.directory / f"made-{number}")
+        return _run_here(self.settings, spec, self.directory / f"made-{number}")
 
     def unpacked(self, model: StoredModel | ModelReference) -> Path:
         """The stored tar's files."""
@@ -120,8 +132,14 @@ def train(directory: Path, method: str = "ft", seeds: tuple[int, ...] = (3, 4)) 
         n_evaluations=1,
         precision="fp32",
     )
-    run_here(settings, spec, directory / "check", "check")
-    return FinishedJob(settings, directory, spec, run_here(settings, spec, directory / "train"))
+    return FinishedJob(settings, directory, spec, _run_here(settings, spec, directory / "train"))
+
+
+def reference_of(model: StoredModel) -> ModelReference:
+    """The stored model as a specification names it."""
+    return ModelReference(
+        id=model.id, object_key=model.object_key, sha256=model.sha256, size=model.size
+    )
 
 
 def rows_of(messages: list[Message]) -> Rows:
@@ -163,3 +181,21 @@ def weights_of(directory: Path) -> dict[str, torch.Tensor]:
     state = safetensors.torch.load_file(directory / "open_clip_model.safetensors")
     head = safetensors.torch.load_file(directory / "head.safetensors")["weight"]
     return {"head": head, **{k: v for k, v in state.items() if v.is_floating_point()}}
+
+
+def _run_here(settings: Settings, spec: JobSpec, work: Path) -> list[Message]:
+    """What a trainer does, in this process and so without a new start of torch."""
+    work.mkdir(parents=True)
+    reports = work / "reports"
+    descriptor = os.open(reports, os.O_WRONLY | os.O_CREAT)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        store = ObjectStore.from_settings(settings)
+        workspace = Workspace(spec, 1, settings, store, Reporter(descriptor), work)
+        check_datasets(workspace)
+        assert perform(workspace) == Finished()
+    finally:
+        torch.set_num_threads(threads)
+        os.close(descriptor)
+    return [decode(line) for line in reports.read_bytes().splitlines()]

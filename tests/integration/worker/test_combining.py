@@ -20,6 +20,7 @@ from core.learning.randomness import batch_samples
 from tests.integration.finished_jobs import (
     FinishedJob,
     plain_answers,
+    reference_of,
     rows_of,
     said,
     softmax,
@@ -27,7 +28,6 @@ from tests.integration.finished_jobs import (
     train,
     weights_of,
 )
-from tests.pipeline import reference_of
 from worker.pipeline.data import load_data
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.reports import Reporter
@@ -36,6 +36,7 @@ from worker.pipeline.training import starting_head
 from worker.pipeline.workspace import Workspace
 
 SPLITS = ("val", "test", "night")
+METRICS = ("accuracy", "macro_f1", "worst_class", "nll", "brier", "ece")
 
 
 def theta0(job: FinishedJob) -> dict[str, torch.Tensor]:
@@ -51,6 +52,8 @@ def test_the_ends_of_a_wise_ft_curve_are_the_parents_for_every_seed(finished: Fi
     expected = {(3, "zero_shot")} | {(seed, name) for seed in (3, 4) for name in names}
     assert {(seed, model) for seed, model, _, _ in rows} == expected
     for (seed, model, split, metric), value in rows.items():
+        if metric not in METRICS:
+            continue
         ends = {"wise_ft@1": (seed, "fine_tuned"), "wise_ft@0": (3, "zero_shot")}
         same = ends.get(model, (seed, model))
         assert value == pytest.approx(rows[(*same, split, metric)], abs=1e-6)
@@ -132,7 +135,6 @@ def test_the_validation_loss_is_the_ce_of_a_batch_drawn_by_seed_and_number(
     assert values[0] != values[1]
 
 
-@pytest.mark.slow
 def test_fisher_weights_pull_every_weight_its_own_way(finished: FinishedJob) -> None:
     (model,) = stored(finished.combine("wise_ft", finished.models[:1], fisher=True, alpha=0.4))
     start, end = theta0(finished), weights_of(finished.unpacked(finished.models[0]))
@@ -257,7 +259,6 @@ def flyp(tmp_path_factory: pytest.TempPathFactory) -> FinishedJob:
     return train(tmp_path_factory.mktemp("flyp"), "flyp", (0,))
 
 
-@pytest.mark.slow
 def test_heads_built_from_the_text_tower_follow_it(flyp: FinishedJob) -> None:
     job = flyp
     wise = job.combine("wise_ft", alpha=0.5, alphas=[1.0])
@@ -289,7 +290,6 @@ def test_heads_built_from_the_text_tower_follow_it(flyp: FinishedJob) -> None:
     assert caught.value.code == "cannot_combine"
 
 
-@pytest.mark.slow
 def test_heads_of_two_kinds_make_no_soup(finished: FinishedJob, flyp: FinishedJob) -> None:
     foreign = finished.store.put_bytes(
         "jobs/foreign/model.tar", flyp.store.read_bytes(flyp.models[0].object_key)
