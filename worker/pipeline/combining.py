@@ -49,13 +49,14 @@ def run_combination(workspace: Workspace) -> None:
         theta0 = StoredCandidate(
             spec.theta0.id, _like(inputs[0], state0, head0), head0, spec.theta0
         )
-        material = JobMaterial(workspace, data, board, clip, theta0, inputs, seed)
+        material = JobMaterial(workspace, data, board, clip, theta0, inputs, seed, number)
         run = _Run(workspace, data, board, clip, material, seed, number)
         with _explaining(combination, inputs):
             if len(inputs) == 1:
                 features_of = material.features_of(inputs[0])
                 board.score_model("fine_tuned", seed, features_of, inputs[0].head)
             made = _combine(combination, material)
+        material.progress(1.0)
         if isinstance(made, Merged):
             name = made.name or combination.name
             _keep_merged(run, made, name)

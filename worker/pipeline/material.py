@@ -72,14 +72,17 @@ class JobMaterial:
         theta0: StoredCandidate,
         inputs: Sequence[StoredCandidate],
         seed: int,
+        number: int,
     ) -> None:
-        """`clip` is the towers; whatever it holds is overwritten."""
+        """`clip` is the towers; whatever it holds is overwritten. `number` is which of the job's
+        runs this is."""
         self._workspace = workspace
         self._data = data
         self._board = board
         self._clip = clip
         self._stored = {candidate.name: candidate for candidate in (theta0, *inputs)}
         self._seed = seed
+        self._number = number
         self._measured = 0  # merged states so far
         self.theta0 = theta0
         self.inputs = inputs
@@ -115,7 +118,7 @@ class JobMaterial:
         put_tensors(self._clip, state)
         head = head_for(self._clip, state, self.inputs[0].head)
         self._measured += 1
-        self._workspace.reporter.within("combining", 0.0, self._measured)
+        self.progress(0.0, self._measured)
         return self._board.selection_accuracy(self._clip, head)
 
     def validation_loss(self, batch_size: int, n_steps: int) -> Loss:
@@ -129,8 +132,7 @@ class JobMaterial:
             images_BCHW = normalise(images, clip.preprocess_config).to(clip.device)
             labels_B = torch.from_numpy(pixels.labels[samples]).to(clip.device)
             logits_BK = classifier.logits(weights, images_BCHW, self._templates(head, number))
-            done = (number + 1) / n_steps
-            self._workspace.reporter.within("combining", done, number + 1, n_steps)
+            self.progress((number + 1) / n_steps, number + 1, n_steps)
             return functional.cross_entropy(mask_columns(logits_BK, split.subset), labels_B)
 
         return loss
@@ -145,6 +147,11 @@ class JobMaterial:
 
         found = diagonal_fisher(log_probabilities, weights, self._fisher_images(), self._seed)
         return {name: diagonal.cpu() for name, diagonal in found.items()}
+
+    def progress(self, done: float, step: int = 0, total_steps: int = 0) -> None:
+        """`done` of this run's combining, 0 to 1, is behind us."""
+        share = (self._number + done) / len(self._workspace.spec.seeds)
+        self._workspace.reporter.within("combining", share, step, total_steps)
 
     def note(self, message: str, **data: object) -> None:
         self._workspace.reporter.event(self._of_this_seed(message), **data, seed=self._seed)
@@ -183,7 +190,7 @@ class JobMaterial:
         sample = replace(train, entries=entries, labels=labels)
         pixels = evaluation_pixels(self._workspace, sample, config)
         for number, (images_1CHW, _) in enumerate(pixels.batches(config, 1), 1):
-            self._workspace.reporter.within("combining", 0.0, number, n_images)
+            self.progress(0.0, number, n_images)
             yield images_1CHW.to(self._clip.device)
 
     def _train(self) -> Split:

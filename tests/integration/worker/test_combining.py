@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from core.errors import InvalidSpec
+from core.jobs.messages import Progress
 from core.learning.methods import registry
 from core.learning.methods.base import TrainingMethod
 from core.learning.models import load_directory
@@ -59,6 +60,8 @@ def test_the_ends_of_a_wise_ft_curve_are_the_parents_for_every_seed(finished: Fi
         assert value == pytest.approx(rows[(*same, split, metric)], abs=1e-6)
         # The validation slice is that of the training job, for its second seed too.
         assert value == pytest.approx(before[(*same, split, metric)], abs=1e-6)
+    fractions = [m.fraction for m in messages if isinstance(m, Progress)]
+    assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1.0)
     models = stored(messages)
     assert [(m.id, m.seed, m.step) for m in models] == [
         ("ft:tiny:wise_ft:test", 3, None),
@@ -116,7 +119,8 @@ def test_the_validation_loss_is_the_ce_of_a_batch_drawn_by_seed_and_number(
         head0 = starting_head(clip, data, None)
         theta0 = StoredCandidate("base:tiny", {}, head0, finished.spec.theta0)
         model = load_input(workspace, finished.models[0], head0)
-        materials = [JobMaterial(workspace, data, board, clip, theta0, [model], s) for s in (3, 9)]
+        given = (workspace, data, board, clip, theta0, [model])
+        materials = [JobMaterial(*given, seed, number) for number, seed in enumerate((3, 9))]
         weights = dict(model.tensors)
         values = [
             [float(material.validation_loss(4, 3)(weights, number)) for number in (0, 1, 0)]
