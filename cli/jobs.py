@@ -17,12 +17,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from cli.client import make_client
 from cli.tables import results_table
+from core.datasets import class_names, groups
 from core.errors import InvalidRequest, ServiceError
 
 POLL_SECONDS = 0.5  # between looks at a job that is being watched
 ENDED = ("succeeded", "failed", "cancelled")
 Answer = TypeVar("Answer")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_KEPT = (class_names.FILE_NAME, groups.FILE_NAME)  # of what is no image
 
 
 def push(path: Path) -> str:
@@ -37,7 +39,7 @@ def push(path: Path) -> str:
 
 
 def pack_folder(folder: Path, target: Path) -> int:
-    """Write a folder's images and `classes.json` into a ZIP; how many files it holds.
+    """Write a folder's images, `classes.json` and `groups.csv` into a ZIP; how many files it holds.
 
     Stored without compression: images are compressed already. Raises `InvalidRequest` when the
     folder holds no image.
@@ -45,7 +47,7 @@ def pack_folder(folder: Path, target: Path) -> int:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name == "classes.json")
+        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name in _KEPT)
     )
     if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
         raise InvalidRequest(
