@@ -120,6 +120,7 @@ def test_the_whole_life_on_the_wire(service: Service, training_file: str) -> Non
         "low": 0.5,
         "high": 1.0,
         "n": 4,
+        "selection": False,
     }
     assert [row["to"] for row in job["transitions"]][-2:] == ["running", "succeeded"]
     file = service.client.get(f"/v1/files/{job['result_files'][0]}").json()
