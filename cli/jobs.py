@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli.client import make_client
-from cli.tables import results_table
+from cli.tables import results_tables
 from core.datasets import class_names, groups
 from core.errors import InvalidRequest, ServiceError
 
@@ -68,6 +68,7 @@ def train(
     hyperparameters: dict[str, str],
     splits: dict[str, str],
     validation_file: str | None,
+    corruptions: list[str],
     allow_duplicates: bool,
     seed: int | None,
     n_seeds: int,
@@ -77,7 +78,11 @@ def train(
     options: dict[str, Any] = {name: _value(text) for name, text in hyperparameters.items()}
     found = [{"name": name, "file": file} for name, file in splits.items()]
     extra: dict[str, Any] = {
-        "evaluation": {"splits": found, "allow_duplicates": allow_duplicates},
+        "evaluation": {
+            "splits": found,
+            "corruptions": corruptions,
+            "allow_duplicates": allow_duplicates,
+        },
         "n_seeds": n_seeds,
     }
     body: dict[str, Any] = {"model": model, "training_file": training_file, "extra_body": extra}
@@ -103,7 +108,7 @@ def watch(job_id: str) -> int:
     job = follow(make_client(), job_id, console)
     rows = (job.model_extra or {}).get("results") or []
     if rows:
-        console.print(results_table(rows))
+        console.print(results_tables(rows))
     if job.status == "succeeded":
         console.print(f"model: {job.fine_tuned_model}")
         return 0

@@ -60,7 +60,7 @@ def _of_significance(rows: Sequence[ResultRow]) -> list[str]:
     natural = [split for split in tested if split not in built_in]
     families = [", ".join(natural)] if natural else []
     if built_in:
-        families.append(f"the {len(built_in)} built-in corruptions")
+        families.append(f"the built-in corruptions ({len(built_in)})")
     apart = " and, apart from these, over " if len(families) > 1 else ""
     return [
         "Changes are against zero_shot on the same images. p is McNemar's exact test, corrected "
