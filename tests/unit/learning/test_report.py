@@ -101,10 +101,8 @@ def test_a_card_shows_each_figure_once_in_its_table() -> None:
     assert "| shifted | fine_tuned | 35.00 | 1.6500 | 0.0350 |" in lines
     assert "- shifted: night (2 classes), dusk" in lines
     assert not any(line.startswith(f"| {FOG}") for line in lines)
-    assert (
-        "corrected by Holm, for each model, over test, night and, apart from these, over the 1"
-        in text
-    )
+    holm = "for each model, over test, night and, apart from these, over the built-in corruptions"
+    assert f"corrected by Holm, {holm} (1)." in text
     assert "made of test" in text
     assert "selection" not in text
 
