@@ -75,7 +75,7 @@ def check(corruption: str, severity: int) -> None:
 
 def _parts(name: str) -> tuple[str, int]:
     """What stands between the prefix and the severity, and the severity."""
-    corruption, _, severity = name.removeprefix(PREFIX).rpartition(".")
+    corruption, _, severity = name.removeprefix(PREFIX).partition(".")
     if not name.startswith(PREFIX) or severity not in map(str, SEVERITIES):
         raise ValueError(
             f"{name!r} names no built-in shift; they are called {PREFIX}NAME.SEVERITY, "
