@@ -71,6 +71,11 @@ class Ran:
         return self.store.read_bytes(model.object_key)[offset : offset + size]
 
 
+def make_settings(directory: Path, **changes: Any) -> Settings:
+    """A data directory under the one given, one thread, no GPU."""
+    return Settings(data_dir=directory / "data", trainer_threads=1, device="cpu", **changes)
+
+
 def run_here(
     settings: Settings,
     spec: JobSpec,
