@@ -17,6 +17,7 @@ from core.datasets.groups import MAX_BYTES, MAX_GROUP_CHARACTERS, MAX_GROUPS
 from core.datasets.index import DatasetIndex
 from core.datasets.limits import Limits
 from core.datasets.structure import Structure, inspect
+from core.demo.worlds import PLACES
 from core.errors import InvalidDataset, ServiceError, TooLarge
 
 from .conftest import Saver
@@ -168,6 +169,13 @@ def test_an_index_of_version_1_is_read_without_groups(save: Saver, limits: Limit
     assert pa.types.is_dictionary(before.schema.field("split").type)
     pq.write_table(before, out)
     assert DatasetIndex.from_parquet_bytes(out.getvalue()) == index
+
+
+def test_a_worlds_own_groups_are_accepted(tmp_path: Path, limits: Limits) -> None:
+    PLACES.write_archive(tmp_path / "places.zip", train_per_class=1, test_per_class=2)
+    structure = inspect(tmp_path / "places.zip", limits)
+    assert {"duck on water", "duck on land"} <= set(structure.groups)
+    assert structure.ignored == []
 
 
 def test_a_changed_file_is_checked_again(save: Saver, limits: Limits) -> None:
