@@ -37,7 +37,7 @@ def results_tables(items: Iterable[Mapping[str, Any]]) -> RenderableType:
     items = list(items)
     rows = to_rows(items)
     selected = {(item["model"], item["split"]) for item in items if item.get("selection")}
-    parts: list[RenderableType] = [_accuracy(rows, selected), _details(rows)]
+    parts: list[RenderableType] = [_accuracy(rows, selected), _details(rows, selected)]
     if any(row.metric == "mcnemar_p_holm" for row in rows):
         parts.append(
             f"{_MARK} differs from zero_shot on the same images: McNemar, Holm-corrected over "
@@ -64,7 +64,7 @@ def _accuracy(rows: list[ResultRow], selected: set[tuple[str, str]]) -> Table:
     return table
 
 
-def _details(rows: list[ResultRow]) -> Table:
+def _details(rows: list[ResultRow], selected: set[tuple[str, str]]) -> Table:
     """One line a model: means over the shifted splits, or over the others where there are none."""
     measured = [split for split in dict.fromkeys(row.split for row in rows) if split != "val"]
     shifted = shifted_splits(rows) or measured
@@ -75,7 +75,7 @@ def _details(rows: list[ResultRow]) -> Table:
             (mean_over_seeds(rows, model, shifted, metric), digits) for _, metric, digits in kept
         ]
         cells = ["" if cell is None else f"{cell.value:.{digits}f}" for cell, digits in means]
-        table.add_row(model, *cells)
+        table.add_row(f"{model}{_touched(model, shifted, selected)}", *cells)
     return table
 
 
@@ -87,8 +87,11 @@ def _percent(
         return ""
     spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f}"
     mark = _MARK if len(splits) == 1 and _differs(rows, model, splits[0]) else ""
-    touched = " (s)" if any((model, split) in selected for split in splits) else ""
-    return f"{100 * cell.value:.1f}{spread}{mark}{touched}"
+    return f"{100 * cell.value:.1f}{spread}{mark}{_touched(model, splits, selected)}"
+
+
+def _touched(model: str, splits: list[str], selected: set[tuple[str, str]]) -> str:
+    return " (s)" if any((model, split) in selected for split in splits) else ""
 
 
 def _differs(rows: list[ResultRow], model: str, split: str) -> bool:

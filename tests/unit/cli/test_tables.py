@@ -55,6 +55,7 @@ def test_significant_changes_are_starred_and_selection_is_said() -> None:
     )
     assert row_of(text, "fine_tuned")[0][1:3] == ["90.0* (s)", "20.0"]
     assert "p below 0.05" in text
+    assert row_of(text, "fine_tuned (s)") == []  # the details are of night and dusk
     assert "used for selection" in text
 
 
@@ -80,6 +81,16 @@ def test_details_are_means_over_the_shifts() -> None:
     assert "mean of night, dusk" in text
     assert row_of(text, "fine_tuned")[1] == ["fine_tuned", "1.500", "1.500", "3.50"]
     assert row_of(text, "zero_shot")[1][-1] == ""
+
+
+def test_details_say_what_selection_touched() -> None:
+    items = [
+        item(model, "night", "nll", 1.0, selection=model == "fine_tuned")
+        for model in ("zero_shot", "fine_tuned")
+    ]
+    text = printed(items)
+    assert row_of(text, "fine_tuned (s)") == [["fine_tuned (s)", "1.000"]]
+    assert ["zero_shot", "1.000"] in row_of(text, "zero_shot")
 
 
 def test_a_number_that_was_not_finite_is_left_out() -> None:
