@@ -21,7 +21,8 @@ def run_evaluation(workspace: Workspace) -> None:
     """Score every input model on every split, each with its own head where it has one."""
     spec = workspace.spec
     data = load_data(workspace)
-    inputs = spec.inputs or [spec.theta0]
+    # Theta0 first, where it is one of them: the others are held against it.
+    inputs = sorted(spec.inputs or [spec.theta0], key=lambda model: model.id != spec.theta0.id)
     board = None
     for reference in inputs:
         directory = workspace.model_directory(reference)
@@ -32,7 +33,10 @@ def run_evaluation(workspace: Workspace) -> None:
             board = fresh
         board.pixels = fresh.pixels
         head = starting_head(clip, data, load_head(directory))
-        board.score_model(reference.id, spec.seeds[0], board.features_with(clip), head)
+        is_theta0 = reference.id == spec.theta0.id
+        features = board.zero_shot_features(clip) if is_theta0 else board.features_with(clip)
+        descends = reference.base == spec.theta0.id
+        board.score_model(reference.id, spec.seeds[0], features, head, descends=descends)
     assert board is not None
     write_results(workspace, board)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Literal
@@ -13,17 +13,25 @@ import torch
 
 from core.ids import checkpoint_model_id
 from core.jobs.messages import Artifact, StoredModel
+from core.jobs.protocol import ZERO_SHOT
 from core.learning.architecture import read_architecture
 from core.learning.evaluation import head_logits, split_features
 from core.learning.methods import registry
 from core.learning.models import Clip, Head, save_directory, save_head
 from core.learning.packing import pack
-from core.learning.report import CardFacts, ResultRow, model_card
+from core.learning.report import (
+    CardFacts,
+    ResultRow,
+    RobustnessLine,
+    model_card,
+    results_document,
+)
 from core.learning.states import put_tensors
 from core.learning.statistics import feature_statistics, save_statistics
 from core.learning.trainer import TrainedState
 from worker.pipeline.data import JobData, Split, evaluation_pixels
 from worker.pipeline.scoring import Scoreboard
+from worker.pipeline.shift_sheet import store_shift_sheet
 from worker.pipeline.workspace import Workspace
 
 STATISTICS_IMAGES = 20_000  # training images that the class means and covariance are taken over
@@ -79,15 +87,19 @@ def export_checkpoints(
 
 
 def write_results(workspace: Workspace, board: Scoreboard) -> None:
-    """The table as JSON and one row per image and model as Parquet."""
+    """The table as JSON, one row per image and model as Parquet, and what built-in shifts show."""
     results = workspace.directory / "results.json"
-    rows = [asdict(row) for row in board.rows]
-    document = {"job": workspace.spec.job_id, "method": workspace.spec.method, "rows": rows}
+    document = {
+        "job": workspace.spec.job_id,
+        "method": workspace.spec.method,
+        **results_document(board.rows, board.protocol, board.lines),
+    }
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     workspace.store_artifact("results.json", results)
     predictions = workspace.directory / "predictions.parquet"
     board.write_predictions(predictions)
     workspace.store_artifact("predictions.parquet", predictions)
+    store_shift_sheet(workspace, board.data)
     workspace.reporter.within("exporting", 1.0)
 
 
@@ -125,11 +137,17 @@ def _store(
             "embed_dim": export.clip.embed_dim,
             "n_classes": len(export.head.classes),
             **read_architecture(export.clip.config["model_cfg"]).as_info(),
+            "selected_on": list(export.board.protocol.chosen(export.row_name)),
         },
         seed=export.seed,
         step=export.state.step,
-        metrics={} if accuracy is None else {"validation_accuracy": accuracy},
+        metrics={} if accuracy is None else {_accuracy_name(export.data): accuracy},
     )
+
+
+def _accuracy_name(data: JobData) -> str:
+    """What chose the checkpoint: ID validation alone, or a mean with splits marked for it."""
+    return "validation_accuracy" if len(data.selecting) == 1 else "selection_accuracy"
 
 
 def _statistics(workspace: Workspace, export: Export) -> dict[str, torch.Tensor]:
@@ -155,7 +173,11 @@ def _thinned(split: Split) -> Split:
 
 
 def _rows_of_seed(export: Export) -> list[ResultRow]:
-    return [row for row in export.board.rows if row.seed == export.seed or row.model == "zero_shot"]
+    return [row for row in export.board.rows if _is_of_seed(export, row)]
+
+
+def _is_of_seed(export: Export, row: ResultRow | RobustnessLine) -> bool:
+    return row.seed == export.seed or row.model == ZERO_SHOT
 
 
 def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
@@ -173,4 +195,6 @@ def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
         class_subsets=export.head.class_subsets,
         created=datetime.now(UTC).date().isoformat(),
         library_version=version("lipsum"),
+        protocol=export.board.protocol,
+        lines=[line for line in export.board.lines if _is_of_seed(export, line)],
     )
