@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli.client import make_client
-from cli.tables import results_table
+from cli.tables import results_tables
+from core.datasets import class_names, groups
 from core.errors import InvalidRequest, ServiceError
 
 POLL_SECONDS = 0.5  # between looks at a job that is being watched
 ENDED = ("succeeded", "failed", "cancelled")
 Answer = TypeVar("Answer")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_KEPT = (class_names.FILE_NAME, groups.FILE_NAME)  # of what is no image
 
 
 def push(path: Path) -> str:
@@ -37,7 +39,7 @@ def push(path: Path) -> str:
 
 
 def pack_folder(folder: Path, target: Path) -> int:
-    """Write a folder's images and `classes.json` into a ZIP; how many files it holds.
+    """Write a folder's images, `classes.json` and `groups.csv` into a ZIP; how many files it holds.
 
     Stored without compression: images are compressed already. Raises `InvalidRequest` when the
     folder holds no image.
@@ -45,7 +47,7 @@ def pack_folder(folder: Path, target: Path) -> int:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name == "classes.json")
+        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name in _KEPT)
     )
     if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
         raise InvalidRequest(
@@ -67,6 +69,7 @@ def train(
     hyperparameters: dict[str, str],
     splits: dict[str, str],
     validation_file: str | None,
+    corruptions: list[str],
     allow_duplicates: bool,
     seed: int | None,
     n_seeds: int,
@@ -82,7 +85,11 @@ def train(
     options: dict[str, Any] = {name: value(text) for name, text in hyperparameters.items()}
     found = [{"name": name, "file": file} for name, file in splits.items()]
     extra: dict[str, Any] = {
-        "evaluation": {"splits": found, "allow_duplicates": allow_duplicates},
+        "evaluation": {
+            "splits": found,
+            "corruptions": corruptions,
+            "allow_duplicates": allow_duplicates,
+        },
         "n_seeds": n_seeds,
     }
     body: dict[str, Any] = {"model": model, "training_file": training_file, "extra_body": extra}
@@ -109,7 +116,7 @@ def watch(job_id: str) -> int:
     job = follow(make_client(), job_id, console)
     rows = (job.model_extra or {}).get("results") or []
     if rows:
-        console.print(results_table(rows))
+        console.print(results_tables(rows))
     if job.status == "succeeded":
         console.print(f"model: {job.fine_tuned_model}")
         return 0

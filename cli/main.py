@@ -152,6 +152,10 @@ def train(
     split: Annotated[
         list[str] | None, typer.Option(help="NAME=FILE_ID of a shifted split, repeatable.")
     ] = None,
+    corruption: Annotated[
+        list[str] | None,
+        typer.Option(help="Built-in shift, repeatable: corruption.all.3, corruption.noise.5, ..."),
+    ] = None,
     validation: Annotated[
         str | None, typer.Option(help="FILE_ID of images that choose the checkpoint.")
     ] = None,
@@ -174,6 +178,7 @@ def train(
         hyperparameters=_pairs(hyperparameters, "--set"),
         splits=_pairs(split, "--split"),
         validation_file=validation,
+        corruptions=corruption or [],
         allow_duplicates=allow_duplicates,
         seed=seed,
         n_seeds=n_seeds,

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest
 from core.jobs.spec import JobSpec
+from core.learning.report import Protocol
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
 
 EVENT_PREFIX = "ftevent-"
@@ -40,7 +42,12 @@ class Transition(BaseModel):
 
 
 class SplitResult(BaseModel):
-    """One number of the result table, with its 95 % interval where it has one."""
+    """One number of the result table, with its 95 % interval where it has one.
+
+    Metrics beside the scores: `temperature` (of split `val`), `accuracy_change` against zero_shot
+    on the same images with `mcnemar_p` and `mcnemar_p_holm`, `energy_gap` and
+    `feature_distortion` from zero_shot, `effective_robustness` (n counts baselines).
+    """
 
     seed: int
     model: str = Field(description="zero_shot, fine_tuned, wise_ft@ALPHA, or a model id.")
@@ -50,6 +57,9 @@ class SplitResult(BaseModel):
     low: float | None
     high: float | None
     n: int
+    selection: bool = Field(
+        description="Whether a split marked `selection` touched it: it is optimistic then."
+    )
 
 
 class FineTuningJob(BaseModel):
@@ -162,7 +172,7 @@ def job_object(
         n_seeds=len(spec.seeds),
         evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
         transitions=None if transitions is None else [_transition(row) for row in transitions],
-        results=None if results is None else [_result(row) for row in results],
+        results=None if results is None else _results(results, protocol_of(spec)),
     )
 
 
@@ -209,17 +219,21 @@ def _transition(row: JobTransition) -> Transition:
     )
 
 
-def _result(row: SplitResultRow) -> SplitResult:
-    return SplitResult(
-        seed=row.seed,
-        model=row.model,
-        split=row.split,
-        metric=row.metric,
-        value=row.value,
-        low=row.low,
-        high=row.high,
-        n=row.n,
-    )
+def _results(rows: list[SplitResultRow], protocol: Protocol) -> list[SplitResult]:
+    return [
+        SplitResult(
+            seed=row.seed,
+            model=row.model,
+            split=row.split,
+            metric=row.metric,
+            value=row.value,
+            low=row.low,
+            high=row.high,
+            n=row.n,
+            selection=protocol.touched(row.model, row.split),
+        )
+        for row in rows
+    ]
 
 
 def _seconds(at: float | None) -> int | None:

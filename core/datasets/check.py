@@ -6,6 +6,7 @@ while this thread reads the archive. The result does not depend on how many ther
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from core.datasets.images import UnreadableImage, decode, pixel_digest
 from core.datasets.index import DatasetIndex, IndexEntry, Rejected
 from core.datasets.limits import Limits
 from core.datasets.names import shown
-from core.datasets.structure import Structure
+from core.datasets.structure import Structure, read_groups
 from core.errors import InvalidDataset
 
 __all__ = ["check", "find_leaks", "require_no_leaks"]
@@ -45,12 +46,13 @@ def check(
     """
     with open_archive(path, limits) as archive:
         places = _places(archive, structure)
+        groups = read_groups(archive, structure.layout)
         allowed = max_unreadable_fraction * len(places)
         entries: list[IndexEntry] = []
         rejected: list[Rejected] = []
         for done, result in enumerate(_results(archive, places, limits), start=1):
             if isinstance(result, IndexEntry):
-                entries.append(result)
+                entries.append(dataclasses.replace(result, group=groups.get(result.key)))
             else:
                 rejected.append(result)
                 if len(rejected) > allowed:

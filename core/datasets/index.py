@@ -25,7 +25,7 @@ from core.errors import InvalidDataset, StorageFault
 
 __all__ = ["DatasetIndex", "IndexEntry", "Rejected"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no groups, and is still read
 MAX_REJECTED_KEPT = 1000
 _MAX_IN_SUMMARY = 100
 _METADATA_KEY = b"lipsum"
@@ -40,6 +40,7 @@ _COLUMNS = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("pixel_digest", pa.binary(32), nullable=False),
+        pa.field("group", _NAME),
     ]
 )
 
@@ -123,6 +124,7 @@ class DatasetIndex:
                 split: {
                     "images": len(entries),
                     "classes": dict(Counter(entry.class_name for entry in entries)),
+                    "groups": dict(Counter(entry.group for entry in entries if entry.group)),
                 }
                 for split, entries in self.splits.items()
             },
@@ -167,14 +169,8 @@ class DatasetIndex:
         try:
             table = pq.read_table(io.BytesIO(data))
             metadata = json.loads(table.schema.metadata[_METADATA_KEY])
-            if metadata["schema_version"] != SCHEMA_VERSION:
-                raise ValueError(f"schema version {metadata['schema_version']}")
-            columns = [table.column(field.name).to_pylist() for field in _COLUMNS]
             return cls(
-                entries=tuple(
-                    IndexEntry(key, split, name, width, height, size, digest.hex())
-                    for key, split, name, width, height, size, digest in zip(*columns, strict=True)
-                ),
+                entries=_entries(table, metadata["schema_version"]),
                 classes=tuple(metadata["classes"]),
                 readable_names=metadata["readable_names"],
                 templates=None if metadata["templates"] is None else tuple(metadata["templates"]),
@@ -187,3 +183,15 @@ class DatasetIndex:
                 "made again from the archive.",
                 code="damaged_index",
             ) from error
+
+
+def _entries(table: pa.Table, schema_version: int) -> tuple[IndexEntry, ...]:
+    if schema_version not in (1, SCHEMA_VERSION):
+        raise ValueError(f"schema version {schema_version}")
+    if schema_version == 1:
+        table = table.append_column("group", pa.nulls(table.num_rows, pa.string()))
+    columns = [table.column(field.name).to_pylist() for field in _COLUMNS]
+    return tuple(
+        IndexEntry(key, split, name, width, height, size, digest.hex(), group)
+        for key, split, name, width, height, size, digest, group in zip(*columns, strict=True)
+    )

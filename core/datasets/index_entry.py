@@ -16,3 +16,4 @@ class IndexEntry:
     height: int
     bytes: int
     pixel_digest: str
+    group: str | None = None  # as groups.csv has it

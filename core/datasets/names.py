@@ -68,14 +68,22 @@ def shown(name: str) -> str:
     return "".join(c if c not in _REORDERING else f"\\u{ord(c):04x}" for c in quoted)
 
 
-def _check_characters(name: str) -> None:
-    for character in name:
+def unprintable(text: str) -> str | None:
+    """The first character of the text that cannot be seen or moves others, if there is one."""
+    for character in text:
         if unicodedata.category(character) in _UNPRINTABLE_CATEGORIES or character in _REORDERING:
-            raise InvalidDataset(
-                f"The entry {shown(name)} has the control character U+{ord(character):04X} in its "
-                "name. Rename the file and make the archive again.",
-                code="control_character",
-            )
+            return character
+    return None
+
+
+def _check_characters(name: str) -> None:
+    character = unprintable(name)
+    if character is not None:
+        raise InvalidDataset(
+            f"The entry {shown(name)} has the control character U+{ord(character):04X} in its "
+            "name. Rename the file and make the archive again.",
+            code="control_character",
+        )
 
 
 def _check_path(name: str) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.datasets import class_names, groups
 from core.datasets.archive import Archive, Entry, Format, open_archive
-from core.datasets.class_names import FILE_NAME, ClassNames, check_size, parse_class_names
+from core.datasets.class_names import ClassNames, parse_class_names
+from core.datasets.groups import parse_groups
 from core.datasets.layout import IMAGE_SUFFIXES, RESERVED, TRAIN, Layout, find_layout, is_image
 from core.datasets.limits import Limits
 from core.datasets.names import shown
@@ -47,6 +49,9 @@ class Structure(BaseModel):
         description="Readable name of each class, from classes.json; empty when it gives none."
     )
     templates: list[str] | None
+    groups: list[str] = Field(
+        default_factory=list, description="Groups that groups.csv puts images into, by name."
+    )
     empty_classes: dict[str, list[str]] = Field(
         description="Class folders without an image, of each split that has any."
     )
@@ -61,7 +66,8 @@ class Structure(BaseModel):
 
 
 def inspect(path: Path, limits: Limits) -> Structure:
-    """The structure of the archive at `path`. Reads headers and `classes.json`, no image.
+    """The structure of the archive at `path`. Reads headers, `classes.json` and `groups.csv`,
+    no image.
 
     Raises InvalidDataset or TooLarge, with a `code` of its own for every fault.
     """
@@ -83,11 +89,13 @@ def inspect_archive(archive: Archive, limits: Limits) -> Structure:
     splits = _count(images, layout)
     _check_class_count(splits, limits)
     others = [entry for entry in archive.entries if not is_image(entry.name)]
-    class_names_entry = _class_names_entry(others, layout)
-    ignored = sorted(entry.name for entry in others if entry is not class_names_entry)
+    class_names_entry = _entry_at_top(archive, layout, class_names.FILE_NAME)
+    known = (class_names_entry, _entry_at_top(archive, layout, groups.FILE_NAME))
+    ignored = sorted(entry.name for entry in others if entry not in known)
     _check_ignored(ignored, len(images))
     classes = sorted_classes(splits.get(TRAIN) or set().union(*splits.values()))
     names = _read_class_names(archive, class_names_entry, classes)
+    grouped = read_groups(archive, layout)
     return Structure(
         format=archive.format,
         root=layout.root,
@@ -96,12 +104,27 @@ def inspect_archive(archive: Archive, limits: Limits) -> Structure:
         classes=classes,
         readable_names=names.names,
         templates=names.templates,
+        groups=sorted(set(grouped.values())),
         empty_classes=_empty_classes(archive, layout, splits, ignored),
         ignored=ignored[:MAX_IGNORED_LISTED],
         ignored_count=len(ignored),
         total_images=len(images),
         total_bytes=sum(entry.size for entry in images),
     )
+
+
+def read_groups(archive: Archive, layout: Layout) -> dict[str, str]:
+    """The group of each image that `groups.csv` mentions, by its name; empty without the file.
+
+    Raises InvalidDataset or TooLarge when it cannot be used.
+    """
+    entry = _entry_at_top(archive, layout, groups.FILE_NAME)
+    if entry is None:
+        return {}
+    groups.check_size(entry.size)
+    images = {other.name for other in archive.entries if is_image(other.name)}
+    folder = entry.name.removesuffix(groups.FILE_NAME)
+    return parse_groups(archive.read(entry.name), images, folder)
 
 
 def require_trainable(structure: Structure) -> None:
@@ -190,14 +213,14 @@ def _check_class_count(splits: dict[str, dict[str, int]], limits: Limits) -> Non
         )
 
 
-def _class_names_entry(others: list[Entry], layout: Layout) -> Entry | None:
-    """`classes.json` at the top, or inside the wrapping folder."""
-    places = {FILE_NAME, layout.root + FILE_NAME}
-    found = [entry for entry in others if entry.name in places]
+def _entry_at_top(archive: Archive, layout: Layout, file_name: str) -> Entry | None:
+    """A file of ours at the archive's top, or inside the wrapping folder."""
+    places = {file_name, layout.root + file_name}
+    found = [entry for entry in archive.entries if entry.name in places]
     if len(found) > 1:
         raise InvalidDataset(
-            f"The archive has two {FILE_NAME}: {_some(entry.name for entry in found)}. Keep one.",
-            code="invalid_classes_json",
+            f"The archive has two {file_name}: {_some(entry.name for entry in found)}. Keep one.",
+            code=f"invalid_{file_name.replace('.', '_')}",
         )
     return found[0] if found else None
 
@@ -214,7 +237,7 @@ def _check_ignored(ignored: list[str], images: int) -> None:
 def _read_class_names(archive: Archive, entry: Entry | None, classes: list[str]) -> ClassNames:
     if entry is None:
         return ClassNames()
-    check_size(entry.size)
+    class_names.check_size(entry.size)
     return parse_class_names(archive.read(entry.name), classes)
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from core.ids import SUFFIX
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+ShiftName = Annotated[str, StringConstraints(max_length=64)]
 MAX_METADATA_PAIRS = 16
 
 
@@ -35,7 +36,9 @@ class EvaluationSplit(BaseModel):
     name: SplitName
     file: str = Field(description="Id of an uploaded file.", max_length=128)
     selection: bool = Field(
-        False, description="Whether this split may choose the checkpoint. Said on every figure."
+        False,
+        description="Whether this split helps `val` to choose the checkpoint. Said on every "
+        "figure it touches: its own, averages with it, and all of models chosen with it.",
     )
 
 
@@ -52,6 +55,27 @@ class EvaluationRequest(BaseModel):
     )
     allow_duplicates: bool = Field(
         False, description="Accept training images that also occur in a scored split."
+    )
+    corruptions: list[ShiftName] = Field(
+        default_factory=list,
+        max_length=75,
+        description="Built-in shifts made of `test`, or of `val` without one, and scored like "
+        "shifted splits: names `corruption.NAME.SEVERITY`, NAME one of ImageNet-C's 15 "
+        "corruptions, a family (noise, blur, weather, digital) or `all`, SEVERITY 1 to 5. "
+        "`corruption.all.3` is the usual choice.",
+    )
+    baselines: dict[SplitName, list[tuple[float, float]]] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="For effective robustness: of each shifted split named, (ID accuracy, shifted "
+        "accuracy) of models trained without zero-shot weights, shares from 0 to 1. At least 3, "
+        "whose ID accuracies span 10 points; ID is `test`, or `val` without one.",
+    )
+    averages: dict[SplitName, list[SplitName]] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Means over splits, by name, each with equal weight. `shifted` (all shifted "
+        "splits) and `corruptions` (all built-in ones) are there unless given otherwise.",
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from core.datasets.structure import Structure, require_scorable, require_trainable, single_split
 from core.errors import InvalidDataset, InvalidSpec
 from core.ids import MODEL_ID, checkpoint_model_id, fine_tuned_model_id
+from core.jobs.evaluation import require_free_name, resolve_evaluation
 from core.jobs.held_out import find_held_out, require_new
 from core.jobs.hyperparameters import find_method, resolve_hyperparameters
 from core.jobs.inputs import require_fitting, require_one_model, resolve_inputs
@@ -59,6 +60,7 @@ def resolve_job(request: JobRequest, *, lookup: Lookup, settings: Settings, job_
         combination = method(hyperparameters)
         require_fitting(combination, inputs)
         require_new(held_out, combination)
+    evaluation = resolve_evaluation(request.evaluation, [split.name for split in data.splits])
     return JobSpec(
         job_id=job_id,
         method=method.name,
@@ -74,6 +76,9 @@ def resolve_job(request: JobRequest, *, lookup: Lookup, settings: Settings, job_
         alphas=sorted(set(request.evaluation.alphas)) if method.kind == "training" else [],
         allow_duplicates=request.evaluation.allow_duplicates,
         max_unreadable_fraction=settings.max_unreadable_fraction,
+        corruptions=evaluation.corruptions,
+        baselines=request.evaluation.baselines,
+        averages=evaluation.averages,
     )
 
 
@@ -95,7 +100,12 @@ def find_model(model_id: str, lookup: Lookup, param: str) -> Model:
 def reference(model: Model) -> ModelReference:
     """The model's row as a specification names it."""
     return ModelReference(
-        id=model.id, object_key=model.object_key, sha256=model.sha256, size=model.size
+        id=model.id,
+        object_key=model.object_key,
+        sha256=model.sha256,
+        size=model.size,
+        base=model.info.get("base"),
+        selected_on=model.info.get("selected_on", []),
     )
 
 
@@ -143,6 +153,7 @@ def _resolve_data(request: JobRequest, lookup: Lookup, *, scores_only: bool) -> 
         _require_two_classes(classes)
         data = _Data(structure, classes, {dataset.version: dataset})
         for name in names:
+            require_free_name(name, "training_file")
             require_scorable(structure, name, classes)
             data.splits.append(
                 SplitReference(name=name, version=dataset.version, archive_split=name)
@@ -152,6 +163,7 @@ def _resolve_data(request: JobRequest, lookup: Lookup, *, scores_only: bool) -> 
     for number, split in enumerate(request.evaluation.splits):
         param = f"evaluation.splits.{number}"
         _require_not_train(split.name, f"{param}.name")
+        require_free_name(split.name, f"{param}.name")
         _add_split(data, lookup, split.name, split.file, f"{param}.file", split.selection)
     _check_split_names(data.splits)
     return data

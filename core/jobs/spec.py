@@ -7,11 +7,19 @@ give equal results on one machine.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 VALIDATION_FRACTION = 0.1  # of train, held out by the trainer where a job has no `val`
+
+
+def id_split(names: Collection[str]) -> str | None:
+    """What `JobSpec.id_split` is for a job with splits of these names."""
+    if "test" in names:
+        return "test"
+    return "val" if "val" in names or "train" in names else None
 
 
 class _Frozen(BaseModel):
@@ -25,6 +33,11 @@ class ModelReference(_Frozen):
     object_key: str
     sha256: str
     size: int = Field(description="Bytes of the tar.")
+    base: str | None = Field(None, description="Id of the model it was fine-tuned from, if any.")
+    selected_on: list[str] = Field(
+        default_factory=list,
+        description="Splits marked for selection that chose it, or a model it was made from.",
+    )
 
 
 class DatasetReference(_Frozen):
@@ -94,6 +107,15 @@ class JobSpec(_Frozen):
     alphas: list[float]
     allow_duplicates: bool = False
     max_unreadable_fraction: float
+    corruptions: list[str] = Field(
+        default_factory=list, description="Built-in shifts to score, as `shift_name` writes them."
+    )
+    baselines: dict[str, list[tuple[float, float]]] = Field(
+        default_factory=dict, description="(ID, shift) accuracies for effective robustness."
+    )
+    averages: dict[str, list[str]] = Field(
+        default_factory=dict, description="Splits of each named average, the default ones too."
+    )
     comparison: ComparisonSpec | None = Field(
         None, description="For the job that reports on a comparison, and no other."
     )
@@ -102,6 +124,12 @@ class JobSpec(_Frozen):
     def slice_seed(self) -> int:
         """The seed that the held-out slice of train is drawn with."""
         return self.seeds[0] if self.held_out_seed is None else self.held_out_seed
+
+    @property
+    def id_split(self) -> str | None:
+        """The ID split that built-in shifts are made of and effective robustness refers to:
+        `test`, else `val` (which is cut from `train` where there is none), else None."""
+        return id_split([split.name for split in self.splits])
 
     def dataset(self, version: str) -> DatasetReference:
         """The dataset version of that id. Raises KeyError when the job does not use it."""

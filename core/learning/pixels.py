@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -73,19 +74,44 @@ class TrainingPixels:
         return torch.from_numpy(np.array(flat).reshape(height, width, 3)).permute(2, 0, 1)
 
 
+class EvaluationTransform:
+    """The validation transform up to where it would become floating point.
+
+    Calls from several threads do not disturb one another.
+    """
+
+    def __init__(self, config: PreprocessCfg) -> None:
+        self._stages = _image_stages(config)
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """uint8 (S, S, 3)."""
+        shown = reduce(lambda done, stage: stage(done), self._stages, image)
+        return np.asarray(shown, dtype=np.uint8)
+
+
 def build_evaluation_pixels(
     path: Path, images: Iterable[Image.Image], config: PreprocessCfg
 ) -> int:
     """Write the transformed images to `path`; how many there were. Atomic."""
-    stages = _image_stages(config)
+    transform = EvaluationTransform(config)
+    return write_evaluation_pixels([path], ((transform(image),) for image in images))
+
+
+def write_evaluation_pixels(paths: Sequence[Path], rows: Iterable[Sequence[np.ndarray]]) -> int:
+    """Write splits of the same images side by side; how many images there were. Atomic a file.
+
+    A row holds one image as each split shows it, transformed, in the order of `paths`.
+    """
+    temporaries = [_temporary(path) for path in paths]
     count = 0
-    temporary = _temporary(path)
-    with temporary.open("wb") as out:
-        for image in images:
-            shown = reduce(lambda done, stage: stage(done), stages, image)
-            out.write(np.asarray(shown, dtype=np.uint8).tobytes())
+    with ExitStack() as stack:
+        files = [stack.enter_context(temporary.open("wb")) for temporary in temporaries]
+        for row in rows:
+            for file, shown in zip(files, row, strict=True):
+                file.write(shown.tobytes())
             count += 1
-    os.replace(temporary, path)
+    for temporary, path in zip(temporaries, paths, strict=True):
+        os.replace(temporary, path)
     return count
 
 

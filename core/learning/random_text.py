@@ -15,6 +15,10 @@ from torch import Tensor
 from core.learning.randomness import generator
 from core.learning.text_tower import TextTower
 
+PROBE_TEXTS = 80
+PROBE_LENGTH = 8  # ordinary tokens; both are Lipsum-FT's own
+_PROBE_SEED = 2**31  # no run's own: a job's seeds end one below
+
 
 class RandomTexts(Protocol):
     """Where a run's random texts come from: drawn, or read from a file by `lipsum verify`."""
@@ -39,3 +43,14 @@ class DrawnTexts:
         ordinary = self._frame.ordinary
         picked = draws.integers(0, len(ordinary), size=(n_texts, length))
         return self._frame.rows(ordinary[torch.from_numpy(picked)], padded=self._padded)
+
+
+def probe_features(tower: TextTower, device: torch.device) -> Tensor:
+    """Features (80, D) float32 on the CPU of the random texts that energy gaps are measured on:
+    the same for every job of a base.
+
+    Raises `core.learning.text_tower.NoRandomTexts` as `DrawnTexts` does.
+    """
+    ids = DrawnTexts(tower, _PROBE_SEED).token_ids(0, PROBE_TEXTS, PROBE_LENGTH)
+    with torch.inference_mode():
+        return tower.features(ids.to(device)).float().cpu()

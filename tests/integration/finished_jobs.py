@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -25,15 +24,13 @@ from core.jobs.messages import (
     Message,
     SplitResult,
     StoredModel,
-    decode,
 )
 from core.jobs.spec import JobSpec, ModelReference
 from core.learning.methods import registry
 from core.objects import ObjectStore
 from core.settings import Settings
 from tests.jobs import colour_archive, job_spec
-from worker.pipeline.check import check_datasets
-from worker.pipeline.reports import Reporter
+from tests.pipeline import run_here
 from worker.pipeline.workspace import Workspace
 from worker.run import perform
 
@@ -84,7 +81,8 @@ class FinishedJob:
                 "model_id": f"ft:tiny:{method}:test",
             }
         )
-        return _run_here(self.settings, spec, self.directory / f"made-{number}")
+        work = self.directory / f"made-{number}"
+        return run_here(self.settings, spec, work, _perform).messages
 
     def unpacked(self, model: StoredModel | ModelReference) -> Path:
         """The stored tar's files."""
@@ -132,7 +130,8 @@ def train(directory: Path, method: str = "ft", seeds: tuple[int, ...] = (3, 4)) 
         n_evaluations=1,
         precision="fp32",
     )
-    return FinishedJob(settings, directory, spec, _run_here(settings, spec, directory / "train"))
+    done = run_here(settings, spec, directory / "train", _perform)
+    return FinishedJob(settings, directory, spec, done.messages)
 
 
 def reference_of(model: StoredModel) -> ModelReference:
@@ -183,19 +182,5 @@ def weights_of(directory: Path) -> dict[str, torch.Tensor]:
     return {"head": head, **{k: v for k, v in state.items() if v.is_floating_point()}}
 
 
-def _run_here(settings: Settings, spec: JobSpec, work: Path) -> list[Message]:
-    """What a trainer does, in this process and so without a new start of torch."""
-    work.mkdir(parents=True)
-    reports = work / "reports"
-    descriptor = os.open(reports, os.O_WRONLY | os.O_CREAT)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        store = ObjectStore.from_settings(settings)
-        workspace = Workspace(spec, 1, settings, store, Reporter(descriptor), work)
-        check_datasets(workspace)
-        assert perform(workspace) == Finished()
-    finally:
-        torch.set_num_threads(threads)
-        os.close(descriptor)
-    return [decode(line) for line in reports.read_bytes().splitlines()]
+def _perform(workspace: Workspace) -> None:
+    assert perform(workspace) == Finished()

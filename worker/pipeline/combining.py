@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from core.errors import InvalidSpec
+from core.jobs.protocol import ZERO_SHOT
 from core.jobs.spec import JobSpec, ModelReference
 from core.learning.combine.base import Combination, Merged, Mixed
 from core.learning.merging import CannotCombine, State, check_calibration
@@ -43,7 +44,7 @@ def run_combination(workspace: Workspace) -> None:
     # For each run a row of the input and one of the result; a curve's rows are added to these.
     board = open_scoreboard(workspace, data, clip, expected=2 * len(groups))
     zero_shot = board.zero_shot_features(clip)
-    board.score_model("zero_shot", spec.seeds[0], zero_shot, head0, phase="zero_shot")
+    board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, head0, phase="zero_shot")
     for number, (seed, references) in enumerate(zip(spec.seeds, groups, strict=True)):
         inputs = [load_input(workspace, reference, head0) for reference in references]
         theta0 = StoredCandidate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.jobs.spec import ModelReference
 from core.learning.mixtures import load_mixture
 from core.learning.models import Clip, load_directory, load_head, pick_device
 from worker.pipeline.data import JobData, load_data
@@ -18,7 +19,8 @@ def run_evaluation(workspace: Workspace) -> None:
     """Score every input model on every split, each with its own head where it has one."""
     spec = workspace.spec
     data = load_data(workspace)
-    inputs = spec.inputs or [spec.theta0]
+    # Theta0 first, where it is one of them: the others are held against it.
+    inputs = sorted(spec.inputs or [spec.theta0], key=lambda model: model.id != spec.theta0.id)
     board: Scoreboard | None = None
     for reference in inputs:
         directory = workspace.model_directory(reference)
@@ -31,8 +33,7 @@ def run_evaluation(workspace: Workspace) -> None:
             board = fresh
         board.pixels = fresh.pixels
         if mixture is None:
-            head = starting_head(clips[0], data, load_head(directory))
-            board.score_model(reference.id, spec.seeds[0], board.features_with(clips[0]), head)
+            _score(board, data, clips[0], directory, reference)
         else:
             members = [
                 _member(board, data, clip, folder)
@@ -41,6 +42,17 @@ def run_evaluation(workspace: Workspace) -> None:
             board.score_answers(reference.id, spec.seeds[0], mixed_answers(mixture, members))
     assert board is not None
     write_results(workspace, board)
+
+
+def _score(
+    board: Scoreboard, data: JobData, clip: Clip, directory: Path, reference: ModelReference
+) -> None:
+    spec = board.workspace.spec
+    head = starting_head(clip, data, load_head(directory))
+    is_theta0 = reference.id == spec.theta0.id
+    features = board.zero_shot_features(clip) if is_theta0 else board.features_with(clip)
+    descends = reference.base == spec.theta0.id
+    board.score_model(reference.id, spec.seeds[0], features, head, descends=descends)
 
 
 def _load(workspace: Workspace, directory: Path) -> Clip:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,20 @@ import torch
 
 from core.ids import checkpoint_model_id
 from core.jobs.messages import Artifact, StoredModel
+from core.jobs.protocol import ZERO_SHOT
 from core.learning.architecture import read_architecture
 from core.learning.evaluation import head_logits, split_features
 from core.learning.methods import registry
 from core.learning.mixtures import Mixture
 from core.learning.models import Clip, Head, save_directory, save_head
 from core.learning.packing import pack
-from core.learning.report import CardFacts, ResultRow, model_card
+from core.learning.report import (
+    CardFacts,
+    ResultRow,
+    RobustnessLine,
+    model_card,
+    results_document,
+)
 from core.learning.states import put_tensors
 from core.learning.statistics import feature_statistics, save_statistics
 from core.learning.trainer import TrainedState
@@ -29,6 +36,7 @@ from worker.pipeline.data import JobData, Split, evaluation_pixels
 from worker.pipeline.material import StoredCandidate
 from worker.pipeline.mixing import write_mixture
 from worker.pipeline.scoring import Scoreboard
+from worker.pipeline.shift_sheet import store_shift_sheet
 from worker.pipeline.workspace import Workspace
 
 STATISTICS_IMAGES = 20_000  # training images that the class means and covariance are taken over
@@ -98,24 +106,23 @@ def export_checkpoints(
 
 
 def write_results(workspace: Workspace, board: Scoreboard, result: str | None = None) -> None:
-    """The table as JSON and one row per image and model as Parquet.
+    """The table as JSON, one row per image and model as Parquet, and what built-in shifts show.
 
     `result` is what the table calls the model that the job makes; None where it makes none.
     """
     results = workspace.directory / "results.json"
-    rows = [asdict(row) for row in board.rows]
-    made = {} if result is None else {"result": result}
     document = {
         "job": workspace.spec.job_id,
         "method": workspace.spec.method,
-        **made,
-        "rows": rows,
+        **({} if result is None else {"result": result}),
+        **results_document(board.rows, board.protocol, board.lines),
     }
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     workspace.store_artifact("results.json", results)
     predictions = workspace.directory / "predictions.parquet"
     board.write_predictions(predictions)
     workspace.store_artifact("predictions.parquet", predictions)
+    store_shift_sheet(workspace, board.data)
     workspace.reporter.within("exporting", 1.0)
 
 
@@ -175,18 +182,19 @@ def _upload(
             "embed_dim": export.clip.embed_dim,
             "n_classes": len(export.head.classes),
             **read_architecture(export.clip.config["model_cfg"]).as_info(),
+            "selected_on": list(export.board.protocol.chosen(export.row_name)),
             **({"inputs": list(export.inputs)} if export.inputs else {}),
             **(more_info or {}),
         },
         seed=export.seed,
         step=None if export.state is None else export.state.step,
-        metrics={**_validation_accuracy(export.state), **export.metrics},
+        metrics={**_validation_accuracy(export), **export.metrics},
     )
 
 
-def _validation_accuracy(state: TrainedState | None) -> dict[str, float]:
-    accuracy = None if state is None else state.validation_accuracy
-    return {} if accuracy is None else {"validation_accuracy": accuracy}
+def _validation_accuracy(export: Export) -> dict[str, float]:
+    accuracy = None if export.state is None else export.state.validation_accuracy
+    return {} if accuracy is None else {_accuracy_name(export.data): accuracy}
 
 
 def _report(workspace: Workspace, model: StoredModel, filename: str) -> None:
@@ -196,6 +204,11 @@ def _report(workspace: Workspace, model: StoredModel, filename: str) -> None:
             filename=filename, object_key=model.object_key, sha256=model.sha256, size=model.size
         )
     )
+
+
+def _accuracy_name(data: JobData) -> str:
+    """What chose the checkpoint: ID validation alone, or a mean with splits marked for it."""
+    return "validation_accuracy" if len(data.selecting) == 1 else "selection_accuracy"
 
 
 def _statistics(workspace: Workspace, export: Export) -> dict[str, torch.Tensor]:
@@ -221,7 +234,11 @@ def _thinned(split: Split) -> Split:
 
 
 def _rows_of_seed(export: Export) -> list[ResultRow]:
-    return [row for row in export.board.rows if row.seed == export.seed or row.model == "zero_shot"]
+    return [row for row in export.board.rows if _is_of_seed(export, row)]
+
+
+def _is_of_seed(export: Export, row: ResultRow | RobustnessLine) -> bool:
+    return row.seed == export.seed or row.model == ZERO_SHOT
 
 
 def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
@@ -240,4 +257,6 @@ def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
         class_subsets=export.head.class_subsets,
         created=datetime.now(UTC).date().isoformat(),
         library_version=version("lipsum"),
+        protocol=export.board.protocol,
+        lines=[line for line in export.board.lines if _is_of_seed(export, line)],
     )

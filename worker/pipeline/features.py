@@ -23,7 +23,7 @@ def cached_features(
     pixels: EvaluationPixels,
     hold: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """Features (N, D) of a split under the stored model of that digest.
+    """Features (N, D) of a split under the stored model of that digest, mapped from their file.
 
     Where nothing is kept yet `clip` computes them; `hold` is called before and puts the model's
     weights into it.
@@ -31,11 +31,11 @@ def cached_features(
     path = workspace.cache_path("features", sha256, repr(clip.preprocess_config), content_of(split))
     if path.is_file():
         os.utime(path)
-        return load_file(path)["features"]
-    hold()
-    features = split_features(clip, clip.visual, pixels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({"features": features.contiguous()}, part)
-    os.replace(part, path)
-    return features
+    else:
+        hold()
+        features = split_features(clip, clip.visual, pixels)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        save_file({"features": features.contiguous()}, part)
+        os.replace(part, path)
+    return load_file(path)["features"]

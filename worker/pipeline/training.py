@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from core.jobs.messages import Metrics
+from core.jobs.protocol import ZERO_SHOT
 from core.learning.class_balance import FEW_IMAGES, class_weights, small_classes
 from core.learning.combine.wise_ft import interpolate
 from core.learning.methods import registry
@@ -45,13 +46,13 @@ def run_training(workspace: Workspace) -> None:
 
     head0 = starting_head(clip, data, load_head(theta0_directory))
     zero_shot = board.zero_shot_features(clip)
-    board.score_model("zero_shot", spec.seeds[0], zero_shot, head0, phase="zero_shot")
+    board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, head0, phase="zero_shot")
     theta0 = tensors_of(clip, head0)
     log = _MetricsLog(workspace, len(spec.seeds), int(method.hyperparameters.n_steps))
     for number, seed in enumerate(spec.seeds):
         put_tensors(clip, theta0)
         run = _train(workspace, data, board, clip, head0, method, seed, log.of_seed(number, seed))
-        _announce_choice(workspace, run, seed)
+        _announce_choice(workspace, data, run, seed)
         before, after = _ends_of_the_line(theta0, run.best)
         towers = board.features_with(clip)
         for alpha in sorted(spec.alphas):
@@ -133,13 +134,16 @@ def _warn_of_small_classes(workspace: Workspace, data: JobData) -> None:
         )
 
 
-def _announce_choice(workspace: Workspace, run: TrainingRun, seed: int) -> None:
+def _announce_choice(workspace: Workspace, data: JobData, run: TrainingRun, seed: int) -> None:
     curve = [{"step": step, "accuracy": accuracy} for step, accuracy in run.validations]
+    splits = [split.name for split in data.selecting]
+    marked = " (marked for selection: their figures are optimistic)" if len(splits) > 1 else ""
     workspace.reporter.event(
-        f"seed {seed}: step {run.best.step} is kept, the best on ID validation "
-        f"({100 * (run.best.validation_accuracy or 0.0):.2f} %)",
+        f"seed {seed}: step {run.best.step} is kept, the best on {' and '.join(splits)}{marked}, "
+        f"{100 * (run.best.validation_accuracy or 0.0):.2f} %",
         seed=seed,
         step=run.best.step,
+        splits=splits,
         validations=curve,
     )
 

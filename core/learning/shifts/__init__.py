@@ -5,7 +5,7 @@ Perturbations", ICLR 2019, written from the published definitions and severities
 acts on a whole decoded image, before the model's own transform. What differs from the published
 images is in `docs/decisions/own-corruptions.md`; above all, frost is drawn, not photographed.
 
-Importing this package loads neither torch nor scipy, so that the API can know the names.
+Importing this package loads no library, so that the API can know the names.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from core.learning.randomness import generator
 from core.learning.shifts.names import (
     CORRUPTIONS,
     FAMILIES,
+    PREFIX,
     SEVERITIES,
     check,
+    expand_shift_names,
+    is_shift_name,
     parse_shift_name,
     shift_name,
 )
@@ -26,7 +28,21 @@ from core.learning.shifts.names import (
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["CORRUPTIONS", "FAMILIES", "SEVERITIES", "corrupt", "parse_shift_name", "shift_name"]
+__all__ = [
+    "CORRUPTIONS",
+    "FAMILIES",
+    "PREFIX",
+    "REVISION",
+    "SEVERITIES",
+    "corrupt",
+    "expand_shift_names",
+    "is_shift_name",
+    "parse_shift_name",
+    "shift_name",
+]
+
+REVISION = 1
+"""Raise it when a corruption's pixels change: what was made of the old ones is cached by it."""
 
 
 def corrupt(image: Image.Image, name: str, severity: int, *, seed: int, key: str) -> Image.Image:
@@ -45,6 +61,7 @@ def corrupt(image: Image.Image, name: str, severity: int, *, seed: int, key: str
     check(name, severity)
     if image.mode != "RGB":
         raise ValueError(f"the image's mode is {image.mode!r}; convert it to 'RGB' first")
+    from core.learning.randomness import generator
     from core.learning.shifts.image import corrupted
 
     position = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
     "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
@@ -14,7 +16,10 @@ CORRUPTIONS: tuple[str, ...] = tuple(name for names in FAMILIES.values() for nam
 
 SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
 
-_PREFIX = "corruption"
+PREFIX = "corruption."
+"""What the names of built-in shifts begin with, and no other split's."""
+
+_ALL = "all"
 
 
 def shift_name(corruption: str, severity: int) -> str:
@@ -23,7 +28,7 @@ def shift_name(corruption: str, severity: int) -> str:
     Raises ValueError when there is no such corruption or severity.
     """
     check(corruption, severity)
-    return f"{_PREFIX}.{corruption}.{severity}"
+    return f"{PREFIX}{corruption}.{severity}"
 
 
 def parse_shift_name(split: str) -> tuple[str, int]:
@@ -31,23 +36,52 @@ def parse_shift_name(split: str) -> tuple[str, int]:
 
     Raises ValueError when it did not.
     """
-    prefix, _, rest = split.partition(".")
-    corruption, _, severity = rest.partition(".")
-    if prefix != _PREFIX or severity not in map(str, SEVERITIES):
-        raise ValueError(
-            f"{split!r} names no built-in shift; they are called {_PREFIX}.NAME.SEVERITY, "
-            f"such as {shift_name(CORRUPTIONS[0], 3)}, with a severity of {_listed(SEVERITIES)}"
-        )
-    check(corruption, int(severity))
-    return corruption, int(severity)
+    corruption, severity = _parts(split)
+    check(corruption, severity)
+    return corruption, severity
+
+
+def expand_shift_names(names: Iterable[str]) -> list[str]:
+    """The splits that such names ask for, each once, in the paper's order and by severity.
+
+    A name is one of `shift_name`'s, or has a family or `all` in the corruption's place:
+    `corruption.noise.3`, `corruption.all.3`. Raises ValueError with the choices.
+    """
+    found = set()
+    for name in names:
+        wanted, severity = _parts(name)
+        members = CORRUPTIONS if wanted == _ALL else FAMILIES.get(wanted, (wanted,))
+        for corruption in members:
+            check(corruption, severity)
+            found.add((CORRUPTIONS.index(corruption), severity))
+    return [shift_name(CORRUPTIONS[place], severity) for place, severity in sorted(found)]
+
+
+def is_shift_name(split: str) -> bool:
+    """Whether a split's name is, or looks like, a built-in shift's."""
+    return split.startswith(PREFIX)
 
 
 def check(corruption: str, severity: int) -> None:
     """Raises ValueError when there is no such corruption or severity."""
     if corruption not in CORRUPTIONS:
-        raise ValueError(f"unknown corruption {corruption!r}; choose one of {_listed(CORRUPTIONS)}")
+        raise ValueError(
+            f"unknown corruption {corruption!r}; choose one of {_listed(CORRUPTIONS)}; of the "
+            f"families {_listed(tuple(FAMILIES))}; or {_ALL}"
+        )
     if severity not in SEVERITIES:
         raise ValueError(f"unknown severity {severity!r}; choose one of {_listed(SEVERITIES)}")
+
+
+def _parts(name: str) -> tuple[str, int]:
+    """What stands between the prefix and the severity, and the severity."""
+    corruption, _, severity = name.removeprefix(PREFIX).partition(".")
+    if not name.startswith(PREFIX) or severity not in map(str, SEVERITIES):
+        raise ValueError(
+            f"{name!r} names no built-in shift; they are called {PREFIX}NAME.SEVERITY, "
+            f"such as {shift_name(CORRUPTIONS[0], 3)}, with a severity of {_listed(SEVERITIES)}"
+        )
+    return corruption, int(severity)
 
 
 def _listed(values: tuple[object, ...]) -> str:

@@ -224,6 +224,10 @@ class TestRefusals:
             (zip_of({"cat/1.png": png(), "/dog/1.png": png(1)}), "absolute_path"),
             (zip_of({"1.png": png(), "2.png": png(1)}), "image_outside_class"),
             (zip_of({"cat/readme.txt": b"no images here"}), "no_images"),
+            (
+                zip_of({"cat/1.png": png(), "groups.csv": b"file,group\ncat/2.png,a\n"}),
+                "invalid_groups_csv",
+            ),
         ],
     )
     def test_archives(self, fresh: Service, data: bytes, code: str) -> None:

@@ -121,6 +121,7 @@ def test_the_whole_life_on_the_wire(service: Service, training_file: str) -> Non
         "low": 0.5,
         "high": 1.0,
         "n": 4,
+        "selection": False,
     }
     assert [row["to"] for row in job["transitions"]][-2:] == ["running", "succeeded"]
     file = service.client.get(f"/v1/files/{job['result_files'][0]}").json()
@@ -133,6 +134,21 @@ def test_the_whole_life_on_the_wire(service: Service, training_file: str) -> Non
         assert parsed.fine_tuning_job_id == job_id
         named = service.client.get(f"/v1/models/{parsed.fine_tuned_model_checkpoint}")
         assert named.json()["kind"] == "checkpoint"
+
+
+def test_figures_touched_by_selection_say_so(service: Service, training_file: str) -> None:
+    night = service.upload(dataset(["night"], seed=5000), "evals")["id"]
+    split = {"name": "night", "file": night, "selection": True}
+    job_id = create(service, training_file, evaluation={"splits": [split]})["id"]
+    with service.database.write() as session:
+        for reference in jobs_row(service, job_id).spec["datasets"]:
+            datasets.mark_checked(session, service.project_id, reference["version"], "index", {})
+    finish(service, job_id)
+    rows = service.client.get(f"{JOBS}/{job_id}").json()["results"]
+    assert {(row["model"], row["selection"]) for row in rows} == {
+        ("zero_shot", False),
+        ("fine_tuned", True),
+    }
 
 
 def test_a_failure_says_why(service: Service, training_file: str) -> None:

@@ -63,7 +63,11 @@ def test_index_of_a_good_archive(checked: Checker) -> None:
     assert first.bytes == len(tree(*SPLITS)[first.key])
     assert list(index.splits) == ["train", "test", "sketch"]
     assert index.classes == ("cat", "Dog")
-    assert index.summary()["splits"]["test"] == {"images": 6, "classes": {"cat": 3, "Dog": 3}}
+    assert index.summary()["splits"]["test"] == {
+        "images": 6,
+        "classes": {"cat": 3, "Dog": 3},
+        "groups": {},
+    }
     assert require_no_leaks(index, allow=False) == []
 
 
@@ -243,11 +247,11 @@ def test_damaged_index(damage: bytes) -> None:
 
 
 def test_index_of_a_later_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.datasets.index.SCHEMA_VERSION", 2)
+    monkeypatch.setattr("core.datasets.index.SCHEMA_VERSION", 3)
     index = DatasetIndex.of([], classes=[], readable_names={}, templates=None, rejected=[])
     data = index.to_parquet_bytes()
     monkeypatch.undo()
-    with pytest.raises(StorageFault, match="schema version 2"):
+    with pytest.raises(StorageFault, match="schema version 3"):
         DatasetIndex.from_parquet_bytes(data)
 
 

@@ -186,6 +186,55 @@ class TestTraining:
         world.refused(training_file=archive, model=base, suffix="s" * (room + 1))
 
 
+class TestProtocol:
+    def test_what_is_scored_beyond_the_splits_is_resolved(self, world: World, archive: str) -> None:
+        line = [(0.3, 0.2), (0.5, 0.4), (0.7, 0.5)]
+        spec = world.resolve(
+            training_file=archive,
+            evaluation={
+                "corruptions": ["corruption.noise.2"],
+                "baselines": {"sketch": line},
+                "averages": {"mine": ["test", "sketch"]},
+            },
+        )
+        noises = ["gaussian_noise", "shot_noise", "impulse_noise"]
+        assert spec.corruptions == [f"corruption.{name}.2" for name in noises]
+        assert spec.baselines == {"sketch": line}
+        assert spec.averages == {
+            "shifted": ["sketch"],
+            "corruptions": spec.corruptions,
+            "mine": ["test", "sketch"],
+        }
+        assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
+
+    def test_a_specification_from_before_is_read(self, world: World, archive: str) -> None:
+        written = world.resolve(training_file=archive).model_dump(
+            exclude={"corruptions", "baselines", "averages"}
+        )
+        del written["theta0"]["selected_on"], written["theta0"]["base"]
+        assert JobSpec.model_validate(written).averages == {}
+
+    def test_what_chose_a_model_goes_with_it(self, world: World, archive: str) -> None:
+        chosen = {"selected_on": ["dusk"], "base": "base:tiny"}
+        base = add_base(world.database, world.store, "chosen", **chosen)  # type: ignore[arg-type]
+        theta0 = world.resolve(training_file=archive, model=base).theta0
+        assert (theta0.selected_on, theta0.base) == (["dusk"], "base:tiny")
+
+    def test_names_of_built_in_shifts_are_taken(self, world: World, archive: str) -> None:
+        extra = world.file(dataset(["x"], seed=1300))
+        split = {"name": "corruption.fog.3", "file": extra}
+        refused = world.refused(training_file=archive, evaluation={"splits": [split]})
+        assert (refused.code, refused.param) == ("reserved_split", "evaluation.splits.0.name")
+        whole = world.file(dataset(["train", "corruption.fog.3"], seed=1400))
+        refused = world.refused(training_file=whole)
+        assert (refused.code, refused.param) == ("reserved_split", "training_file")
+
+    def test_unknown_shifts_are_refused_when_the_job_is(self, world: World, archive: str) -> None:
+        evaluation = {"corruptions": ["corruption.smog.3"]}
+        refused = world.refused(training_file=archive, evaluation=evaluation)
+        assert (refused.code, refused.param) == ("unknown_corruption", "evaluation.corruptions.0")
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         "model", ["tiny", "base:none", "/etc/passwd", "hf-hub:x/y", "https://x.org", "", "a" * 96]

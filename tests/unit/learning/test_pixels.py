@@ -1,5 +1,6 @@
 """Pixels that are cached are the pixels there were."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from torchvision.transforms import RandomResizedCrop
 
 from core.learning.pixels import (
     AugmentedBatches,
+    EvaluationTransform,
     TrainingPixels,
     build_evaluation_pixels,
     build_training_pixels,
     open_evaluation_pixels,
     open_training_pixels,
     random_crops,
+    write_evaluation_pixels,
 )
 from core.learning.randomness import batch_samples, generator
 from tests.builders import random_image
@@ -35,6 +38,28 @@ def test_evaluation_pixels_are_open_clips_own_transform(tmp_path: Path, resize_m
     found = torch.cat([batch for batch, _ in pixels.batches(config, 3)])
     torch.testing.assert_close(found, expected, rtol=0, atol=3e-7)
     assert [p.name for p in tmp_path.iterdir()] == ["split"]
+
+
+def test_splits_of_the_same_images_are_written_side_by_side(tmp_path: Path) -> None:
+    transform = EvaluationTransform(PreprocessCfg(size=16))
+    rows = [[transform(random_image(2 * i)), transform(random_image(2 * i + 1))] for i in range(3)]
+    paths = [tmp_path / "even", tmp_path / "odd"]
+    assert write_evaluation_pixels(paths, iter(rows)) == 3
+    for place, path in enumerate(paths):
+        alone = tmp_path / "alone"
+        images = (random_image(2 * i + place) for i in range(3))
+        build_evaluation_pixels(alone, images, PreprocessCfg(size=16))
+        assert path.read_bytes() == alone.read_bytes()
+
+
+def test_nothing_is_in_place_before_everything_is_written(tmp_path: Path) -> None:
+    def rows() -> Iterator[list[np.ndarray]]:
+        yield [EvaluationTransform(PreprocessCfg(size=16))(random_image(0))]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        write_evaluation_pixels([tmp_path / "split"], rows())
+    assert not (tmp_path / "split").exists()
 
 
 def test_a_cache_of_another_length_is_refused(tmp_path: Path) -> None:

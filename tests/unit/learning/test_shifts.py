@@ -332,6 +332,14 @@ def test_jpeg_is_the_codecs_own() -> None:
 # All of them.
 
 
+def test_a_contact_sheet_of_some_corruptions_of_named_images() -> None:
+    sheet = contact_sheet([photo()], seed=3, keys=["digest"], names=["fog", "snow"])
+    assert sheet.size == (110 + 6 * 116, 2 * 116)
+    second = np.asarray(sheet)[116 : 116 + 108, 110 + 116 :][:, :108][::3, ::3]
+    expected = corrupt(photo(), "snow", 1, seed=3, key="digest")
+    assert np.array_equal(second, np.asarray(expected))
+
+
 def test_the_contact_sheet_shows_the_image_and_five_severities() -> None:
     sheet = contact_sheet([photo(), photo(120)], seed=0)
     assert sheet.size == (110 + 6 * 116, 15 * 116)
