@@ -78,13 +78,15 @@ def models(comparison: Comparison) -> list[tuple[Mark, Figures]]:
     findings, take = comparison.findings, comparison.verdict.take
     found = []
     if findings.zero_shot is not None:
-        zero_shot = Mark(ZERO_SHOT, ZERO_SHOT_LABEL, "#000000", "cross", take == ZERO_SHOT)
+        label = marked(ZERO_SHOT_LABEL, bool(findings.zero_shot.chosen_on))
+        zero_shot = Mark(ZERO_SHOT, label, "#000000", "cross", take == ZERO_SHOT)
         found.append((zero_shot, findings.zero_shot))
     given = [contender.name for contender in findings.contenders]
     for contender in findings.ranked:
         number = given.index(contender.name)
         colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
-        mark = Mark(contender.name, contender.label, colour, shape, take == contender.name)
+        label = marked(contender.label, bool(contender.figures.chosen_on))
+        mark = Mark(contender.name, label, colour, shape, take == contender.name)
         found.append((mark, contender.figures))
     return found
 
