@@ -51,7 +51,7 @@ class Layout:
 
 
 WIDE = Layout((440, 400), True, (3, 128), (5, 108), (30, 2))
-NARROW = Layout((262, 280), False, (1, 150), (2, 126), (17, 3))  # a telephone of 360 pixels
+NARROW = Layout((262, 280), False, (1, 150), (2, 116), (17, 3))  # a telephone of 360 pixels
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,13 @@ def measure_title(findings: Findings) -> str:
 
 def configured(chart: Chart) -> Chart:
     """Fonts and frames of every chart."""
-    framed: Chart = (
-        chart.configure(font=FONT, background="white", padding=8, aria=False)
-        .configure_view(stroke="#cccccc")
-        .configure_axis(
+    framed: Chart = chart.configure(
+        font=FONT,
+        background="white",
+        padding=8,
+        aria=False,
+        view=alt.ViewConfig(stroke="#cccccc"),
+        axis=alt.AxisConfig(
             labelFontSize=FONT_SIZE,
             titleFontSize=FONT_SIZE,
             titleFontWeight="normal",
@@ -168,8 +171,8 @@ def configured(chart: Chart) -> Chart:
             tickColor=FAINT,
             labelColor=INK,
             titleColor=INK,
-        )
-        .configure_title(
+        ),
+        title=alt.TitleConfig(
             anchor="start",
             fontSize=FONT_SIZE,
             subtitleFontSize=FONT_SIZE,
@@ -177,6 +180,6 @@ def configured(chart: Chart) -> Chart:
             color=INK,
             subtitleColor="#555555",
             subtitlePadding=4,
-        )
+        ),
     )
     return framed

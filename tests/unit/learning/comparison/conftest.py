@@ -1,7 +1,6 @@
 """One field of contenders on disk, for all tests that only read it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pytest
 from core.learning.comparison.contender import Source
 from core.learning.comparison.document import Comparison, Cost
 from core.learning.comparison.findings import compare
+from core.learning.comparison.write import write_comparison
 from tests.unit.learning.comparison.jobs import PROVENANCE, Job, source
 
 N = 120
@@ -79,3 +79,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         ),
     ]
     return World(jobs["ft"], jobs["lipsum_ft"], sources, compare(sources, PROVENANCE))
+
+
+@pytest.fixture(scope="session")
+def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every file of the comparison, by name."""
+    paths = write_comparison(world.comparison, tmp_path_factory.mktemp("written"))
+    return {path.name: path.read_bytes() for path in paths}

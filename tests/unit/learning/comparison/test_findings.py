@@ -9,7 +9,7 @@ from scipy import stats
 
 from core.learning.comparison.document import Claim, Value
 from core.learning.comparison.findings import compare
-from tests.unit.learning.comparison.conftest import FT, LIPSUM, N, ZERO_SHOT, World
+from tests.unit.learning.comparison.conftest import FT, LIPSUM, ZERO_SHOT, N, World
 from tests.unit.learning.comparison.jobs import PROVENANCE, Job, compared, source
 
 SHIFTED = ("painting", "sketch")

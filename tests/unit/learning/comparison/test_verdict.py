@@ -81,7 +81,7 @@ def test_nothing_beats_zero_shot(tmp_path: Path) -> None:
         "take lipsum_ft (+10.0 points)."
     )
     assert (
-        "It is worse than zero-shot on night (-6.0, 2/2) and fog (-4.0, 2/2): in brackets points, "
+        "It is worse than zero-shot on night (-6.0, 2/2) and fog (-4.0, 0/2): in brackets points, "
         "and seeds in which the loss is significant." in verdict.details
     )
     worse = {"ft": [rows(0.70, 0.50, 0.40)] * 2}
