@@ -86,6 +86,7 @@ class Figures(Part):
     """Everything measured of one model or contender."""
 
     seeds: tuple[int, ...]
+    chosen_on: tuple[str, ...]  # selection splits that chose it: then every figure is marked
     splits: dict[str, dict[str, Value]]  # split -> metric
     averages: dict[Scope, dict[str, Value]]  # of metrics that every member has
     calibration: dict[Scope, tuple[Bin, ...]]  # of ID images, and of the pooled shifted ones
@@ -190,6 +191,13 @@ class Findings(Part):
     @property
     def shifted(self) -> tuple[SplitFacts, ...]:
         return tuple(split for split in self.splits if split.kind == "shifted")
+
+    @property
+    def touched(self) -> bool:
+        """Whether selection touched any figure."""
+        return any(split.selection for split in self.splits) or any(
+            contender.figures.chosen_on for contender in self.contenders
+        )
 
     @property
     def ranked(self) -> tuple[Contender, ...]:
