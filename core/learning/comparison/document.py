@@ -38,11 +38,18 @@ class Provenance(Part):
     title: str  # what was compared on, such as the data set's name
     base: str  # the zero-shot model
     date: str  # ISO 8601
-    commit: str
     version: str
+    commit: str | None = None  # of the code, where the caller knows it
     machine: str = ""
     selected_by: tuple[str, ...] = ()  # sentences: what chose checkpoints, alphas, temperatures
     notes: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Which code, when and where, for the foot of a page or a table."""
+        commit = [] if self.commit is None else [f"commit {self.commit}"]
+        machine = [self.machine] if self.machine else []
+        return ", ".join([f"version {self.version}", *commit, self.date, *machine])
 
 
 class SplitFacts(Part):

@@ -19,7 +19,7 @@ def write_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     provenance = comparison.provenance
-    what = f"{provenance.title}, {provenance.base}, {provenance.date}, commit {provenance.commit}"
+    what = f"{provenance.title}, {provenance.base}, {provenance.origin}"
     if comparison.findings.touched:
         what += f"; {SELECTION_MARK} touched by selection"
     contents: dict[str, str | bytes] = {
