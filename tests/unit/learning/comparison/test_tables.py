@@ -13,6 +13,7 @@ from core.learning.comparison.tables import (
     claim_table,
     cost_table,
     loss_table,
+    main_table,
     metric_table,
     seed_table,
 )
@@ -85,6 +86,13 @@ def test_markdown_tells_the_table_the_verdict_and_the_losses(world: World) -> No
     cells = [cell.strip() for cell in ft.split("|")[2:-1]]
     assert [cell.split()[0] for cell in cells] == ["+10.0", "-7.5", "-12.5"]
     assert "FT on 2 of 2, worst on sketch (-12.5)" in changes
+
+
+def test_the_row_to_take_is_zero_shots_where_nothing_is_better(tmp_path: Path) -> None:
+    better, worse = {"test": 0.8, "night": 0.7}, {"test": 0.7, "night": 0.6}
+    comparison = compared(tmp_path, {"ft": [worse]}, better, n=60)
+    assert main_table(comparison).taken == 0
+    assert "| **zero-shot** |" in accuracy_markdown(comparison)
 
 
 def test_markdown_shows_names_as_they_are(tmp_path: Path) -> None:
