@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -71,23 +72,11 @@ def perform(workspace: Workspace) -> BaseModel:
     """
     import torch
 
-    from core.learning.methods import registry
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
-    from worker.pipeline.combining import run_combination
-    from worker.pipeline.comparing import run_comparison
-    from worker.pipeline.evaluating import run_evaluation
-    from worker.pipeline.training import run_training
 
-    duties = {
-        "training": run_training,
-        "combination": run_combination,
-        "evaluation": run_evaluation,
-    }
-    spec = workspace.spec
-    reports = spec.comparison is not None
     try:
-        (run_comparison if reports else duties[registry()[spec.method].kind])(workspace)
+        _duty(workspace.spec)(workspace)
     except LossNotFinite as fault:
         return Failed(reason="loss_not_finite", message=str(fault))
     except torch.OutOfMemoryError as fault:
@@ -95,6 +84,28 @@ def perform(workspace: Workspace) -> BaseModel:
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
     return Finished()
+
+
+def _duty(spec: JobSpec) -> Callable[[Workspace], None]:
+    from core.learning.methods import registry
+    from core.learning.methods.auto import Auto
+    from worker.pipeline.choosing import run_choice
+    from worker.pipeline.combining import run_combination
+    from worker.pipeline.comparing import run_comparison
+    from worker.pipeline.evaluating import run_evaluation
+    from worker.pipeline.training import run_training
+
+    if spec.comparison is not None:
+        return run_comparison
+    method = registry()[spec.method]
+    if method is Auto:
+        return run_choice
+    duties = {
+        "training": run_training,
+        "combination": run_combination,
+        "evaluation": run_evaluation,
+    }
+    return duties[method.kind]
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

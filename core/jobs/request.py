@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from core.ids import SUFFIX
 
@@ -80,11 +87,17 @@ class EvaluationRequest(BaseModel):
 
 
 class MethodRequest(BaseModel):
-    """`{"type": T, T: {"inputs": [...], "hyperparameters": {...}}}`, as OpenAI's method union."""
+    """`{"type": T, T: {"inputs": [...], "hyperparameters": {...}}}`, as OpenAI's method union;
+    T alone where nothing else is said."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str = Field("lipsum_ft", max_length=64)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_its_name(cls, given: Any) -> Any:
+        return {"type": given} if isinstance(given, str) else given
 
     def options(self) -> dict[str, Any]:
         """The object under the method's own name; empty when there is none."""

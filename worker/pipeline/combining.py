@@ -25,8 +25,8 @@ from worker.pipeline.data import JobData, load_data
 from worker.pipeline.export import Export, export_mixture, export_model, write_results
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.mixing import Member, mixed_answers
+from worker.pipeline.runs import starting_head
 from worker.pipeline.scoring import Scoreboard, open_scoreboard
-from worker.pipeline.training import starting_head
 from worker.pipeline.workspace import Workspace
 
 

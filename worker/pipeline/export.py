@@ -194,7 +194,7 @@ def _upload(
 
 def _validation_accuracy(export: Export) -> dict[str, float]:
     accuracy = None if export.state is None else export.state.validation_accuracy
-    return {} if accuracy is None else {_accuracy_name(export.data): accuracy}
+    return {} if accuracy is None else {accuracy_name(export.data): accuracy}
 
 
 def _report(workspace: Workspace, model: StoredModel, filename: str) -> None:
@@ -206,7 +206,7 @@ def _report(workspace: Workspace, model: StoredModel, filename: str) -> None:
     )
 
 
-def _accuracy_name(data: JobData) -> str:
+def accuracy_name(data: JobData) -> str:
     """What chose the checkpoint: ID validation alone, or a mean with splits marked for it."""
     return "validation_accuracy" if len(data.selecting) == 1 else "selection_accuracy"
 

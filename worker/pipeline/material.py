@@ -119,7 +119,7 @@ class JobMaterial:
         head = head_for(self._clip, state, self.inputs[0].head)
         self._measured += 1
         self.progress(0.0, self._measured)
-        return self._board.selection_accuracy(self._clip, head)
+        return self._board.selection_accuracy(self._board.features_with(self._clip), head)
 
     def validation_loss(self, batch_size: int, n_steps: int) -> Loss:
         split, clip, head = self._data.validation, self._clip, self.inputs[0].head

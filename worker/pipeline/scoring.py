@@ -98,12 +98,11 @@ class Scoreboard:
         self._zero_shot = ZeroShot.of(self.workspace, clip, self.pixels)
         return self._zero_shot.features
 
-    def selection_accuracy(self, clip: Clip, head: Head) -> float:
-        """Mean accuracy over the splits that choose the checkpoint, with the present weights."""
+    def selection_accuracy(self, features_of: FeaturesOf, head: Head) -> float:
+        """Mean accuracy of a model over the splits that choose."""
         accuracies = []
         for split in self.data.selecting:
-            features = split_features(clip, clip.visual, self.pixels[split.name])
-            logits = head_logits(features, head.weight, head.scale)
+            logits = head_logits(features_of(split), head.weight, head.scale)
             logits = mask_columns(logits, split.subset)
             accuracies.append(accuracy(logits, torch.from_numpy(self.pixels[split.name].labels)))
         return sum(accuracies) / len(accuracies)

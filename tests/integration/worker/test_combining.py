@@ -32,8 +32,8 @@ from tests.integration.finished_jobs import (
 from worker.pipeline.data import load_data
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.reports import Reporter
+from worker.pipeline.runs import starting_head
 from worker.pipeline.scoring import open_scoreboard
-from worker.pipeline.training import starting_head
 from worker.pipeline.workspace import Workspace
 
 SPLITS = ("val", "test", "night")

@@ -10,6 +10,7 @@ import pytest
 from core.jobs.spec import JobSpec
 from tests.jobs import colour_archive, job_spec
 from tests.pipeline import make_settings, run_here
+from worker.pipeline.choosing import run_choice
 
 FOG = "corruption.fog.3"
 BASELINES = {"night": [(0.2, 0.1), (0.3, 0.2), (0.35, 0.3)]}
@@ -88,6 +89,22 @@ def test_labels_of_test_and_shifted_splits_change_no_weight_and_no_step(tmp_path
                 assert one.row(model, split, metric).value == pytest.approx(
                     other.row(model, split, metric).value, rel=1e-12
                 )
+
+
+def test_nor_do_they_change_what_auto_chooses(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    plain = colour_archive(tmp_path / "plain.zip")
+    permuted = permuted_archive(plain, tmp_path / "permuted.zip")
+    found = []
+    for name, archive in (("plain", plain), ("permuted", permuted)):
+        spec = job_spec(settings, tmp_path / name, method="auto", archive=archive)
+        found.append(run_here(settings, spec, tmp_path / f"{name}-work", run_choice))
+    (mine,), (theirs,) = found[0].models, found[1].models
+    assert mine.metrics == theirs.metrics
+    for member in ("open_clip_model.safetensors", "head.safetensors"):
+        assert found[0].member(mine, member) == found[1].member(theirs, member)
+    accuracies = [ran.row("fine_tuned", "test", "nll").value for ran in found]
+    assert accuracies[0] != accuracies[1]  # the labels did change
 
 
 def test_a_marked_split_may_choose_another_step(tmp_path: Path) -> None:
