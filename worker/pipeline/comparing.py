@@ -9,9 +9,10 @@ from pathlib import Path
 
 from core.errors import InvalidSpec
 from core.jobs.spec import ComparedJob, ComparisonSpec
-from core.learning.comparison.contender import JobFiles, NotComparable, Source
+from core.learning.comparison.contender import Source
 from core.learning.comparison.document import Cost, Provenance
 from core.learning.comparison.findings import compare
+from core.learning.comparison.stored import JobFiles, NotComparable
 from core.learning.comparison.write import write_comparison
 from core.learning.methods import registry
 from worker.pipeline.workspace import Workspace
@@ -73,7 +74,6 @@ def _provenance(workspace: Workspace, asked: ComparisonSpec) -> Provenance:
         title=asked.title,
         base=workspace.spec.theta0.id,
         date=datetime.now(UTC).date().isoformat(),
-        commit="",
         version=version("lipsum"),
         selected_by=_RULES,
         notes=left_out,

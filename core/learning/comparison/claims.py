@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.comparison.contender import Entrant, Field, NotComparable
+from core.learning.comparison.contender import Entrant, Field
 from core.learning.comparison.document import (
     PLAIN_FT,
     SIGNIFICANCE,
@@ -21,6 +21,7 @@ from core.learning.comparison.document import (
     SeedChange,
     SplitFacts,
 )
+from core.learning.comparison.stored import NotComparable
 from core.learning.significance import (
     holm,
     mcnemar_over_splits,

@@ -38,11 +38,18 @@ class Provenance(Part):
     title: str  # what was compared on, such as the data set's name
     base: str  # the zero-shot model
     date: str  # ISO 8601
-    commit: str
     version: str
+    commit: str | None = None  # of the code, where the caller knows it
     machine: str = ""
     selected_by: tuple[str, ...] = ()  # sentences: what chose checkpoints, alphas, temperatures
     notes: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Which code, when and where, for the foot of a page or a table."""
+        commit = [] if self.commit is None else [f"commit {self.commit}"]
+        machine = [self.machine] if self.machine else []
+        return ", ".join([f"version {self.version}", *commit, self.date, *machine])
 
 
 class SplitFacts(Part):
@@ -86,6 +93,7 @@ class Figures(Part):
     """Everything measured of one model or contender."""
 
     seeds: tuple[int, ...]
+    chosen_on: tuple[str, ...]  # selection splits that chose it: then every figure is marked
     splits: dict[str, dict[str, Value]]  # split -> metric
     averages: dict[Scope, dict[str, Value]]  # of metrics that every member has
     calibration: dict[Scope, tuple[Bin, ...]]  # of ID images, and of the pooled shifted ones
@@ -190,6 +198,13 @@ class Findings(Part):
     @property
     def shifted(self) -> tuple[SplitFacts, ...]:
         return tuple(split for split in self.splits if split.kind == "shifted")
+
+    @property
+    def touched(self) -> bool:
+        """Whether selection touched any figure."""
+        return any(split.selection for split in self.splits) or any(
+            contender.figures.chosen_on for contender in self.contenders
+        )
 
     @property
     def ranked(self) -> tuple[Contender, ...]:

@@ -8,41 +8,32 @@ mean over built-in corruptions, without those ID accuracy itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from statistics import mean, stdev
-
-import numpy as np
+from collections.abc import Sequence
 
 from core.learning.comparison.claims import (
     BOOTSTRAP_SEED,
-    accuracy_interval,
     changes_from_zero_shot,
     claims_about,
 )
-from core.learning.comparison.contender import Entrant, Field, Source, read_field
+from core.learning.comparison.contender import Field, Source, read_field
 from core.learning.comparison.document import (
     ID_TOLERANCE,
     SCHEMA_VERSION,
     SIGNIFICANCE,
-    AlphaPoint,
     Average,
-    Bin,
     Comparison,
     Constants,
     Contender,
-    Figures,
     Findings,
     Provenance,
     Ranking,
     Scope,
     SplitFacts,
     SplitKind,
-    Value,
 )
+from core.learning.comparison.figures import KINDS, curve_of, figures_of
 from core.learning.comparison.verdict import judge
 from core.learning.metrics import CALIBRATION_BINS, CONFIDENCE
-from core.learning.report import ResultRow
-from core.learning.robustness import NamedAverage
 from core.learning.significance import DRAWS
 
 CORRUPTION = "corruption."  # how the names of built-in shifts begin
@@ -50,24 +41,18 @@ AVERAGES: dict[Scope, str] = {
     "shifted": "mean over shifted splits",
     "corruptions": "mean over corruptions",
 }
-KINDS: dict[Scope, SplitKind] = {"id": "id", "shifted": "shifted", "corruptions": "corruption"}
-# A mean of p values means nothing, and a comparison tests again from the images.
-UNAVERAGED = ("mcnemar_p", "mcnemar_p_holm")
 
 
-def compare(
-    sources: Sequence[Source], provenance: Provenance, *, selection_splits: Collection[str] = ()
-) -> Comparison:
+def compare(sources: Sequence[Source], provenance: Provenance) -> Comparison:
     """Read the contenders' files, compute every number and reach the verdict.
 
-    `selection_splits` are the reported splits whose labels chose something. Raises what
-    `contender.read_field` raises, and NotComparable when two contenders share no seed.
+    Raises what `contender.read_field` raises, and NotComparable when two contenders share no seed.
     """
     field = read_field(sources)
-    splits = tuple(_facts(name, n, selection_splits) for name, n in field.splits.items())
+    splits = _splits(field)
     averages = _averages(splits)
     measure: Scope = averages[0].scope if averages else "id"
-    zero_shot = None if field.zero_shot is None else _figures(field.zero_shot, splits, averages)
+    zero_shot = None if field.zero_shot is None else figures_of(field.zero_shot, splits, averages)
     contenders = tuple(_contender(source, field, splits, averages, measure) for source in sources)
     id_split = next(split.name for split in splits if split.kind == "id")
     ranking = _ranking(contenders, id_split, measure)
@@ -99,13 +84,20 @@ def compare(
     )
 
 
-def _facts(name: str, n: int, selection_splits: Collection[str]) -> SplitFacts:
-    if name.startswith(CORRUPTION):
-        return SplitFacts(name=name, kind="corruption", n=n, selection=name in selection_splits)
-    if name in ("test", "val"):  # val is here only where there is no test, and it chose
-        selection = name == "val" or name in selection_splits
-        return SplitFacts(name=name, kind="id", n=n, selection=selection)
-    return SplitFacts(name=name, kind="shifted", n=n, selection=name in selection_splits)
+def _splits(field: Field) -> tuple[SplitFacts, ...]:
+    # val is reported only where there is no test, and it chose the checkpoints.
+    id_split = "test" if "test" in field.splits else "val"
+    id_selected = id_split == "val" or id_split in field.selection_splits
+    found = []
+    for name, n in field.splits.items():
+        kind: SplitKind = "corruption" if name.startswith(CORRUPTION) else "shifted"
+        selection = name in field.selection_splits
+        if name == id_split:
+            kind = "id"
+        if kind != "shifted":  # corruptions are made of the ID split's images
+            selection = id_selected
+        found.append(SplitFacts(name=name, kind=kind, n=n, selection=selection))
+    return tuple(found)
 
 
 def _averages(splits: Sequence[SplitFacts]) -> tuple[Average, ...]:
@@ -137,136 +129,11 @@ def _contender(
         label=source.label,
         method_title=source.method_title,
         citation=source.citation,
-        figures=_figures(entrant, splits, averages),
-        curve=_curve(entrant, field.zero_shot, splits, averages, measure),
+        figures=figures_of(entrant, splits, averages),
+        curve=curve_of(entrant, field.zero_shot, splits, averages, measure),
         changes=changes_from_zero_shot(entrant, field.zero_shot, splits),
         costs=source.costs,
     )
-
-
-def _figures(
-    entrant: Entrant, splits: Sequence[SplitFacts], averages: Sequence[Average]
-) -> Figures:
-    by_metric = _by_metric({seed: run.rows for seed, run in entrant.runs.items()})
-    names = {split.name: split for split in splits}
-    of_splits: dict[str, dict[str, Value]] = {name: {} for name in names}
-    of_averages: dict[Scope, dict[str, Value]] = {average.scope: {} for average in averages}
-    for metric, by_split in by_metric.items():
-        for name, rows in by_split.items():
-            if name in names:
-                of_splits[name][metric] = _split_value(entrant, names[name], metric, rows)
-        for average in averages:
-            value = _average_value(average, by_split)
-            if value is not None:
-                of_averages[average.scope][metric] = value
-    for average in averages:
-        low, high = accuracy_interval(entrant, average.members)
-        accuracy = of_averages[average.scope]["accuracy"]
-        update = {"low": low, "high": high}
-        of_averages[average.scope]["accuracy"] = accuracy.model_copy(update=update)
-    return Figures(
-        seeds=tuple(entrant.runs),
-        splits=of_splits,
-        averages=of_averages,
-        calibration=_calibration(entrant, splits),
-    )
-
-
-def _by_metric(
-    rows_by_seed: Mapping[int, Sequence[ResultRow]],
-) -> dict[str, dict[str, dict[int, ResultRow]]]:
-    """metric -> split -> seed -> row."""
-    found: dict[str, dict[str, dict[int, ResultRow]]] = {}
-    for seed, rows in rows_by_seed.items():
-        for row in rows:
-            if row.metric not in UNAVERAGED:
-                found.setdefault(row.metric, {}).setdefault(row.split, {})[seed] = row
-    return found
-
-
-def _split_value(
-    entrant: Entrant, split: SplitFacts, metric: str, rows: Mapping[int, ResultRow]
-) -> Value:
-    first = next(iter(rows.values()))
-    low, high = (first.low, first.high) if len(rows) == 1 else (None, None)
-    # Corruptions are reported by their mean alone; dozens of intervals would only cost time.
-    if metric == "accuracy" and len(rows) > 1 and split.kind != "corruption":
-        low, high = accuracy_interval(entrant, (split.name,))
-    by_seed = {seed: row.value for seed, row in rows.items()}
-    return _value(by_seed, first.n, low, high)
-
-
-def _average_value(
-    average: Average, by_split: Mapping[str, Mapping[int, ResultRow]]
-) -> Value | None:
-    """None where a member lacks the metric; seeds that lack a member are left out."""
-    members = [by_split.get(split, {}) for split in average.members]
-    seeds = [seed for seed in members[0] if all(seed in rows for rows in members)]
-    if not seeds:
-        return None
-    named = NamedAverage(average.name, average.members)
-    by_seed = {
-        seed: named.of({split: by_split[split][seed].value for split in average.members})
-        for seed in seeds
-    }
-    n = sum(rows[seeds[0]].n for rows in members)
-    return _value(by_seed, n, None, None)
-
-
-def _value(by_seed: dict[int, float], n: int, low: float | None, high: float | None) -> Value:
-    values = list(by_seed.values())
-    return Value(
-        mean=mean(values),
-        sd=stdev(values) if len(values) > 1 else None,
-        by_seed=by_seed,
-        low=low,
-        high=high,
-        n=n,
-    )
-
-
-def _calibration(entrant: Entrant, splits: Sequence[SplitFacts]) -> dict[Scope, tuple[Bin, ...]]:
-    curves: dict[Scope, tuple[Bin, ...]] = {}
-    for scope, kind in KINDS.items():
-        pooled = [split.name for split in splits if split.kind == kind]
-        if pooled:
-            sums = sum(
-                (run.bins[name] for run in entrant.runs.values() for name in pooled),
-                start=np.zeros((3, CALIBRATION_BINS)),
-            )
-            curves[scope] = tuple(_bin(*column) for column in sums.T.tolist())
-    return curves
-
-
-def _bin(n: float, confidence: float, right: float) -> Bin:
-    if n == 0:
-        return Bin(n=0, confidence=None, accuracy=None)
-    return Bin(n=int(n), confidence=confidence / n, accuracy=right / n)
-
-
-def _curve(
-    entrant: Entrant,
-    zero_shot: Entrant | None,
-    splits: Sequence[SplitFacts],
-    averages: Sequence[Average],
-    measure: Scope,
-) -> tuple[AlphaPoint, ...]:
-    """The line from zero-shot to fine-tuned, accuracy only; empty without interpolations."""
-    if not entrant.curve:
-        return ()
-    points = dict(entrant.curve)
-    if zero_shot is not None:
-        points = {0.0: {seed: run.rows for seed, run in zero_shot.runs.items()}, **points}
-    id_split = next(split.name for split in splits if split.kind == "id")
-    found = []
-    for alpha, rows_by_seed in points.items():
-        by_split = _by_metric(rows_by_seed).get("accuracy", {})
-        own = Average(scope="id", name=id_split, members=(id_split,), selection=False)
-        shift = next((average for average in averages if average.scope == measure), own)
-        values = _average_value(own, by_split), _average_value(shift, by_split)
-        if values[0] is not None and values[1] is not None:
-            found.append(AlphaPoint(alpha=alpha, id=values[0], shift=values[1]))
-    return tuple(found)
 
 
 def _ranking(contenders: Sequence[Contender], id_split: str, measure: Scope) -> Ranking:
@@ -287,7 +154,7 @@ def _ranking(contenders: Sequence[Contender], id_split: str, measure: Scope) -> 
         )
 
     best = max(contenders, key=lambda contender: accuracy(contender, "id"))
-    # Half a point written in binary is not half a point: 0.80 - 0.005 must hold 0.795.
+    # In binary 0.7875 - 0.005 is a hair above 0.7825, which is inside.
     floor = round(accuracy(best, "id") - ID_TOLERANCE, 9)
     ordered = sorted(contenders, key=place)
     within = [c.name for c in ordered if round(accuracy(c, "id"), 9) >= floor]

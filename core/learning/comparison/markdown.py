@@ -23,8 +23,7 @@ def accuracy_markdown(comparison: Comparison) -> str:
         f"Top-1 accuracy in %, mean ± standard deviation over seeds; out: more than "
         f"{100 * comparison.constants.id_tolerance:g} points below the best ID accuracy.",
         *averages,
-        f"{provenance.base}, commit {provenance.commit}, {provenance.date}"
-        + (f", {provenance.machine}." if provenance.machine else "."),
+        f"{provenance.base}, {provenance.origin}.",
     ]
     verdict = comparison.verdict
     sentences = [verdict.headline, *verdict.details, verdict.caveat]

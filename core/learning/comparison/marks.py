@@ -51,7 +51,7 @@ class Layout:
 
 
 WIDE = Layout((440, 400), True, (3, 128), (5, 108), (30, 2))
-NARROW = Layout((262, 280), False, (1, 150), (2, 126), (17, 3))  # a telephone of 360 pixels
+NARROW = Layout((262, 280), False, (1, 150), (2, 116), (17, 3))  # a telephone of 360 pixels
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,15 @@ def models(comparison: Comparison) -> list[tuple[Mark, Figures]]:
     findings, take = comparison.findings, comparison.verdict.take
     found = []
     if findings.zero_shot is not None:
-        zero_shot = Mark(ZERO_SHOT, ZERO_SHOT_LABEL, "#000000", "cross", take == ZERO_SHOT)
+        label = marked(ZERO_SHOT_LABEL, bool(findings.zero_shot.chosen_on))
+        zero_shot = Mark(ZERO_SHOT, label, "#000000", "cross", take == ZERO_SHOT)
         found.append((zero_shot, findings.zero_shot))
     given = [contender.name for contender in findings.contenders]
     for contender in findings.ranked:
         number = given.index(contender.name)
         colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
-        mark = Mark(contender.name, contender.label, colour, shape, take == contender.name)
+        label = marked(contender.label, bool(contender.figures.chosen_on))
+        mark = Mark(contender.name, label, colour, shape, take == contender.name)
         found.append((mark, contender.figures))
     return found
 
@@ -154,10 +156,13 @@ def measure_title(findings: Findings) -> str:
 
 def configured(chart: Chart) -> Chart:
     """Fonts and frames of every chart."""
-    framed: Chart = (
-        chart.configure(font=FONT, background="white", padding=8, aria=False)
-        .configure_view(stroke="#cccccc")
-        .configure_axis(
+    framed: Chart = chart.configure(
+        font=FONT,
+        background="white",
+        padding=8,
+        aria=False,
+        view=alt.ViewConfig(stroke="#cccccc"),
+        axis=alt.AxisConfig(
             labelFontSize=FONT_SIZE,
             titleFontSize=FONT_SIZE,
             titleFontWeight="normal",
@@ -166,8 +171,8 @@ def configured(chart: Chart) -> Chart:
             tickColor=FAINT,
             labelColor=INK,
             titleColor=INK,
-        )
-        .configure_title(
+        ),
+        title=alt.TitleConfig(
             anchor="start",
             fontSize=FONT_SIZE,
             subtitleFontSize=FONT_SIZE,
@@ -175,6 +180,6 @@ def configured(chart: Chart) -> Chart:
             color=INK,
             subtitleColor="#555555",
             subtitlePadding=4,
-        )
+        ),
     )
     return framed

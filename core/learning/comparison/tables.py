@@ -36,6 +36,7 @@ SHARES = {
     "macro_f1": "macro-F1 %",
     "worst_class": "worst class %",
     "worst_group": "worst group %",
+    "effective_robustness": "effective robustness, points",
 }
 CALIBRATION = {
     "ece": "ECE",
@@ -90,7 +91,7 @@ def change_table(findings: Findings) -> Table:
     """Points of accuracy against zero-shot, and in how many seeds McNemar's test says so."""
     splits = [split for split in findings.splits if split.kind != "corruption"]
     rows = [
-        (c.label, *(_change(change) for split in splits for change in _of_split(c, split)))
+        (_label(c), *(_change(change) for split in splits for change in _of_split(c, split)))
         for c in findings.ranked
     ]
     return Table(("", *(marked(split.name, split.selection) for split in splits)), tuple(rows))
@@ -100,7 +101,7 @@ def loss_table(findings: Findings) -> Table:
     """Where a contender is worse than zero-shot on ID or a shifted split, worst first."""
     splits = {split.name: split for split in findings.splits if split.kind != "corruption"}
     lost = [
-        (contender.label, change)
+        (_label(contender), change)
         for contender in findings.ranked
         for change in contender.changes
         if change.split in splits and change.difference < 0
@@ -147,7 +148,7 @@ def claim_table(findings: Findings, against: str) -> Table:
             )
         ]
         if claims[0] is not None:
-            rows.append((contender.label, *cells, str(claims[0].n_seeds)))
+            rows.append((_label(contender), *cells, str(claims[0].n_seeds)))
     heads = [
         head
         for scope in scopes
@@ -209,11 +210,16 @@ def _lines(findings: Findings) -> list[tuple[str, str, Figures]]:
     """(rank, label, figures) of zero-shot and of every contender, best first."""
     lines: list[tuple[str, str, Figures]] = []
     if findings.zero_shot is not None:
-        lines.append(("", ZERO_SHOT_LABEL, findings.zero_shot))
+        label = marked(ZERO_SHOT_LABEL, bool(findings.zero_shot.chosen_on))
+        lines.append(("", label, findings.zero_shot))
     for number, contender in enumerate(findings.ranked, start=1):
         inside = contender.name in findings.ranking.within
-        lines.append((str(number) if inside else "out", contender.label, contender.figures))
+        lines.append((str(number) if inside else "out", _label(contender), contender.figures))
     return lines
+
+
+def _label(contender: Contender) -> str:
+    return marked(contender.label, bool(contender.figures.chosen_on))
 
 
 def _accuracy_columns(findings: Findings) -> list[_Column]:

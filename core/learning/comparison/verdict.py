@@ -11,6 +11,7 @@ import math
 
 from core.learning.comparison.document import (
     ID_TOLERANCE,
+    SELECTION_MARK,
     SIGNIFICANCE,
     ZERO_SHOT,
     Claim,
@@ -153,7 +154,7 @@ def _few_seeds(findings: Findings, first: Contender) -> str:
 def _cost(findings: Findings, first: Contender) -> str:
     best = findings.contender(findings.ranking.best_id)
     own, top = (findings.accuracy(each.figures, "id").mean for each in (first, best))
-    if best is first:
+    if own == top:
         sentence = f"{first.label} has the best ID accuracy, {percent(own)} %"
     else:
         sentence = (
@@ -204,11 +205,27 @@ def _losses(findings: Findings, first: Contender) -> str:
 
 
 def _selection(findings: Findings) -> str:
-    chosen = [split for split in findings.splits if split.selection]
-    if not chosen:
+    """What the mark of selection means here."""
+    if findings.id_split.name == "val":
+        return (
+            f"{SELECTION_MARK} There is no test split: ID is val, by which checkpoints were "
+            "chosen, so its figures are optimistic."
+        )
+    chose = [
+        split.name for split in findings.splits if split.selection and split.kind != "corruption"
+    ]
+    touched = [c for c in findings.contenders if c.figures.chosen_on]
+    if not chose and not touched:
         return ""
-    names = listed([split.name for split in chosen])
-    return f"Labels of {names} chose something before, so figures that touch them flatter (†)."
+    splits = dict.fromkeys([*chose, *(name for c in touched for name in c.figures.chosen_on)])
+    who = listed([contender.label for contender in touched])
+    if len(touched) == len(findings.contenders):
+        who = "every contender"
+    models = f", and every figure of what was chosen with it ({who})" if touched else ""
+    return (
+        f"{SELECTION_MARK} {listed(list(splits))} was used for selection: its figures, averages "
+        f"with it{models} are optimistic."
+    )
 
 
 def _caveat(findings: Findings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.learning.comparison.charts import charts, png
-from core.learning.comparison.document import Comparison, to_json
+from core.learning.comparison.document import SELECTION_MARK, Comparison, to_json
 from core.learning.comparison.marks import WIDE
 from core.learning.comparison.page import html
 from core.learning.comparison.sheets import changes_csv, claims_csv, results_csv
@@ -19,7 +19,9 @@ def write_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     provenance = comparison.provenance
-    what = f"{provenance.title}, {provenance.base}, {provenance.date}, commit {provenance.commit}"
+    what = f"{provenance.title}, {provenance.base}, {provenance.origin}"
+    if comparison.findings.touched:
+        what += f"; {SELECTION_MARK} touched by selection"
     contents: dict[str, str | bytes] = {
         "comparison.json": to_json(comparison),
         "comparison.html": html(comparison),

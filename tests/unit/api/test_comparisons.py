@@ -169,7 +169,7 @@ def test_a_deleted_model_costs_only_its_contender(fresh: Service, training_file:
     assert fresh.client.delete(f"/v1/models/{job['fine_tuned_model']}").status_code == 200
     (report_job,) = sweep(fresh, made)
     assert now(fresh, made)["report_job"] == report_job
-    assert "models were deleted" in contenders(fresh, made)["wise_ft"]["left_out"]
+    assert "whose models were deleted" in contenders(fresh, made)["wise_ft"]["left_out"]
 
 
 def test_cancel(fresh: Service, training_file: str) -> None:

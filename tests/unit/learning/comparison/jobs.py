@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from core.learning.comparison.contender import JobFiles, Source
-from core.learning.comparison.document import Cost, Provenance
+from core.learning.comparison.contender import Source
+from core.learning.comparison.document import Comparison, Cost, Provenance
+from core.learning.comparison.findings import compare
+from core.learning.comparison.stored import JobFiles
 from core.learning.evaluation import score
 from core.learning.report import ResultRow
 
@@ -50,12 +52,20 @@ class Job:
         n: int = 200,
         noise: float = 0.7,
         confidence: float = 2.0,
+        shuffled: bool = False,
     ) -> None:
-        """Score a model that answers exactly round(accuracy n) images of each split right."""
+        """Score a model that answers exactly round(accuracy n) images of each split right.
+
+        `shuffled` stores the images in another order; `noise` is how little models agree on
+        which images are easy.
+        """
         for split, accuracy in accuracies.items():
             logits, labels = answers(model, seed, split, accuracy, n, noise, confidence)
-            keys = [f"{split}/{number:05d}.png" for number in range(n)]
-            scores = score(torch.from_numpy(logits), torch.from_numpy(labels), keys, None)
+            keys = np.array([f"{split}/{number:05d}.png" for number in range(n)])
+            if shuffled:
+                order = np.random.default_rng(seed).permutation(n)
+                logits, labels, keys = logits[order], labels[order], keys[order]
+            scores = score(torch.from_numpy(logits), torch.from_numpy(labels), keys.tolist(), None)
             for metric in scores.metrics:
                 self.rows.append(
                     ResultRow(
@@ -70,10 +80,20 @@ class Job:
                 table = table.add_column(place, column, pa.array([value] * n))
             self.tables.append(table)
 
-    def write(self) -> Path:
-        """results.json and predictions.parquet in the job's directory."""
+    def write(self, selection: Sequence[str] = ()) -> Path:
+        """results.json and predictions.parquet in the job's directory.
+
+        Every model but zero-shot was chosen with the splits in `selection`.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
-        document = {"job": "ftjob-test", "method": "ft", "rows": [asdict(r) for r in self.rows]}
+        models = dict.fromkeys(row.model for row in self.rows)
+        chosen = {model: [] if model == "zero_shot" else list(selection) for model in models}
+        document = {
+            "job": "ftjob-test",
+            "method": "ft",
+            "selection": {"splits": list(selection), "models": chosen},
+            "rows": [asdict(row) for row in self.rows],
+        }
         (self.directory / "results.json").write_text(json.dumps(document), encoding="utf-8")
         pq.write_table(pa.concat_tables(self.tables), self.directory / "predictions.parquet")
         return self.directory
@@ -125,3 +145,31 @@ def source(
         files=tuple(files),
         costs=(*parent, *own),
     )
+
+
+def compared(
+    root: Path,
+    accuracies: Mapping[str, Sequence[Mapping[str, float]]],
+    zero_shot: Mapping[str, float] | None,
+    *,
+    n: int = 300,
+    noise: float = 0.3,
+    labels: Mapping[str, str] | None = None,
+    seconds: Mapping[str, float] | None = None,
+    selection: Sequence[str] = (),
+    provenance: Provenance = PROVENANCE,
+) -> Comparison:
+    """A comparison of jobs that hold, seed by seed, just these accuracies."""
+    sources = []
+    for name, seeds in accuracies.items():
+        job = Job(root / name)
+        if zero_shot is not None:
+            job.add("zero_shot", 0, zero_shot, n=n, noise=noise)
+        for seed, of_splits in enumerate(seeds):
+            job.add("fine_tuned", seed, of_splits, n=n, noise=noise)
+        job.write(selection)
+        label = (labels or {}).get(name, name)
+        sources.append(
+            source(name, [job.files()], label=label, seconds=(seconds or {}).get(name, 60.0))
+        )
+    return compare(sources, provenance)
