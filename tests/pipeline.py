@@ -82,15 +82,21 @@ def run_here(
     directory: Path,
     duty: Callable[[Workspace], None] = run_training,
 ) -> Ran:
-    """Check the job's datasets and carry out a duty. One thread, as a trainer in tests has."""
+    """Check the job's datasets and carry out a duty. One thread, as a trainer in tests has.
+
+    A second run of one job is its second attempt, so that its objects leave the first's alone.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     store = ObjectStore.from_settings(settings)
+    earlier = {item.key.split("/")[3] for item in store.list(f"jobs/{spec.job_id}")}
     reports = directory / "reports"
     descriptor = os.open(reports, os.O_WRONLY | os.O_CREAT)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        workspace = Workspace(spec, 1, settings, store, Reporter(descriptor), directory)
+        workspace = Workspace(
+            spec, len(earlier) + 1, settings, store, Reporter(descriptor), directory
+        )
         check_datasets(workspace)
         duty(workspace)
     finally:

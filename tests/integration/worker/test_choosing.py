@@ -20,9 +20,9 @@ WEIGHTS, HEAD = "open_clip_model.safetensors", "head.safetensors"
 
 
 def run_auto(tmp_path: Path, name: str, **knobs: Any) -> Ran:
-    settings = make_settings(tmp_path)
+    settings = make_settings(tmp_path / name)
     spec = job_spec(settings, tmp_path / f"{name}-in", method="auto", **knobs)
-    return run_here(settings, spec, tmp_path / name, run_choice)
+    return run_here(settings, spec, tmp_path / f"{name}-work", run_choice)
 
 
 def choice(ran: Ran) -> dict[str, Any]:
@@ -64,9 +64,9 @@ def test_one_member_at_its_end_is_lipsum_ft(
 ) -> None:
     monkeypatch.setattr("worker.pipeline.choosing.ALPHAS", (1.0,))
     ran = run_auto(tmp_path, "auto", n_members=1)
-    settings = make_settings(tmp_path)
+    settings = make_settings(tmp_path / "lipsum")
     spec = job_spec(settings, tmp_path / "lipsum-in", method="lipsum_ft")
-    lipsum = run_here(settings, spec, tmp_path / "lipsum", run_training)
+    lipsum = run_here(settings, spec, tmp_path / "lipsum-work", run_training)
     for name in (WEIGHTS, HEAD):
         mine = load(ran.member(ran.models[0], name))
         theirs = load(lipsum.member(lipsum.models[0], name))

@@ -58,7 +58,6 @@ def permuted_archive(source: Path, target: Path) -> Path:
 
 def test_labels_of_test_and_shifted_splits_change_no_weight_and_no_step(tmp_path: Path) -> None:
     """Nothing but val, and what the user marks, may choose: not even by the back door."""
-    settings = make_settings(tmp_path)
     plain = colour_archive(tmp_path / "plain.zip")
     options = {"n_steps": 8, "n_evaluations": 8, "learning_rate": 3e-3}
     found = {}
@@ -66,6 +65,7 @@ def test_labels_of_test_and_shifted_splits_change_no_weight_and_no_step(tmp_path
         ("plain", plain),
         ("permuted", permuted_archive(plain, tmp_path / "permuted.zip")),
     ):
+        settings = make_settings(tmp_path / f"{name}-service")
         spec = job_spec(settings, tmp_path / name, archive=archive, **options)
         spec = spec.model_copy(update={"corruptions": [FOG], "baselines": BASELINES})
         found[name] = run_here(settings, spec, tmp_path / f"{name}-work")
@@ -92,11 +92,11 @@ def test_labels_of_test_and_shifted_splits_change_no_weight_and_no_step(tmp_path
 
 
 def test_nor_do_they_change_what_auto_chooses(tmp_path: Path) -> None:
-    settings = make_settings(tmp_path)
     plain = colour_archive(tmp_path / "plain.zip")
     permuted = permuted_archive(plain, tmp_path / "permuted.zip")
     found = []
     for name, archive in (("plain", plain), ("permuted", permuted)):
+        settings = make_settings(tmp_path / f"{name}-service")
         spec = job_spec(settings, tmp_path / name, method="auto", archive=archive)
         found.append(run_here(settings, spec, tmp_path / f"{name}-work", run_choice))
     (mine,), (theirs,) = found[0].models, found[1].models
@@ -109,12 +109,12 @@ def test_nor_do_they_change_what_auto_chooses(tmp_path: Path) -> None:
 
 def test_a_marked_split_may_choose_another_step(tmp_path: Path) -> None:
     """The test above can fail: labels of a split that chooses do matter."""
-    settings = make_settings(tmp_path)
     plain = colour_archive(tmp_path / "plain.zip")
     permuted = permuted_archive(plain, tmp_path / "permuted.zip")
     options = {"n_steps": 8, "n_evaluations": 8, "learning_rate": 3e-3}
     metrics = []
     for name, archive in (("plain", plain), ("permuted", permuted)):
+        settings = make_settings(tmp_path / f"{name}-service")
         spec = with_night_marked(job_spec(settings, tmp_path / name, archive=archive, **options))
         metrics.append(run_here(settings, spec, tmp_path / f"{name}-work").models[0].metrics)
     assert metrics[0] != metrics[1]
