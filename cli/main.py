@@ -207,6 +207,9 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Where the report's folder goes. Default: here.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Also write the report's document here, as JSON.")
+    ] = None,
 ) -> None:
     """Compare methods on one data set and report which to take."""
     from cli.compare.run import compare as run_compare
@@ -225,6 +228,7 @@ def compare(
             n_seeds=seeds,
             budget=budget,
             out=out,
+            record=record,
         )
     )
 

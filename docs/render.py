@@ -1,4 +1,5 @@
-"""Fill the tables of README and docs from the committed result JSON; `--check` only compares.
+"""Fill the tables of README and docs from the committed result JSON and draw the plots beside it;
+`--check` only compares.
 
 A page marks where a table goes:
 
@@ -21,10 +22,15 @@ from typing import Any
 
 from cli.demo.table import HEADER, table_rows
 from cli.tables import to_rows
+from core.learning.comparison.document import from_json
+from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
+from docs.plots import stale_plots
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/demo.md"]
+RESULTS = ROOT / "docs" / "results"
+PAGES = ["README.md", "docs/demo.md", "docs/results.md"]
+COMPARISONS = ["compare-demo"]  # committed documents whose plots are drawn beside them
 _BLOCK = re.compile(r"<!-- table: (?P<name>[\w-]+) -->\n.*?<!-- end table -->", re.S)
 
 
@@ -41,8 +47,12 @@ def main(arguments: list[str]) -> int:
         stale.append(page)
         if not check:
             path.write_text(after, encoding="utf-8")
+    for name in COMPARISONS:
+        comparison = from_json((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        stale += stale_plots(comparison, RESULTS, name, write=not check)
     if check and stale:
-        print(f"{', '.join(stale)}: tables differ from docs/results; run `python -m docs.render`")
+        names = ", ".join(stale)
+        print(f"{names}: not what docs/results says; run `python -m docs.render`")
         return 1
     return 0
 
@@ -50,11 +60,20 @@ def main(arguments: list[str]) -> int:
 def _filled(block: re.Match[str]) -> str:
     name = block["name"]
     file, render = _TABLES[name]
-    document = json.loads((ROOT / "docs" / "results" / file).read_text(encoding="utf-8"))
-    return f"<!-- table: {name} -->\n{render(document)}\n<!-- end table -->"
+    text = (RESULTS / file).read_text(encoding="utf-8")
+    return f"<!-- table: {name} -->\n{render(text)}\n<!-- end table -->"
 
 
-def _demo(document: dict[str, Any]) -> str:
+def _accuracy(text: str) -> str:
+    return accuracy_markdown(from_json(text))
+
+
+def _changes(text: str) -> str:
+    return change_markdown(from_json(text))
+
+
+def _demo(text: str) -> str:
+    document: dict[str, Any] = json.loads(text)
     results = {method: to_rows(rows) for method, rows in document["rows"].items()}
     n_seeds = len(document["seeds"])
     seeds = "one seed" if n_seeds == 1 else f"mean ± standard deviation of {n_seeds} seeds"
@@ -68,7 +87,9 @@ def _demo(document: dict[str, Any]) -> str:
     return f"{markdown_table(HEADER, table_rows(results))}\n\n{caption}"
 
 
-_TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+_TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
+    "compare-demo": ("compare-demo.json", _accuracy),
+    "compare-demo-changes": ("compare-demo.json", _changes),
     "demo": ("demo.json", _demo),
     "demo-three-seeds": ("demo-three-seeds.json", _demo),
 }

@@ -18,10 +18,11 @@ from cli.client import make_client
 from cli.compare import worlds
 from cli.jobs import POLL_SECONDS, said_plainly, upload
 from cli.ports import free_ports
+from cli.provenance import commit, machine
 from cli.service import NotReady, Service
 from core.demo.worlds import WORLDS
 from core.demo.worlds.tasks import TASKS
-from core.learning.comparison.document import from_json
+from core.learning.comparison.document import from_json, to_json
 from core.learning.comparison.tables import Table as MainTable
 from core.learning.comparison.tables import main_table
 from core.settings import Settings
@@ -41,8 +42,10 @@ def compare(
     n_seeds: int,
     budget: float | None,
     out: Path | None,
+    record: Path | None = None,
 ) -> int:
-    """0 when there is a report. `target` is a file id, or the name of a drawn world, for which a
+    """0 when there is a report, whose document goes to `record` too, with commit and machine.
+    `target` is a file id, or the name of a drawn world, for which a
     service is started here; asked again, the same comparison goes on where it was."""
     console = Console(highlight=False)
     body: dict[str, Any] = {
@@ -57,7 +60,7 @@ def compare(
     if target not in WORLDS:
         body |= {"model": model, "training_file": target}
         client = make_client()
-        return _follow(client, _create(client, body), console, out)
+        return _follow(client, _create(client, body), console, out, record)
     settings = settings.model_copy(update=free_ports(settings))
     directory = settings.data_dir.resolve() / "worlds"
     directory.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ def compare(
         with Service(settings) as service:
             client = make_client(f"{service.address}/v1", service.api_key)
             comparison = _of_world(settings, client, target, methods, body, directory)
-            return _follow(client, comparison, console, out or directory)
+            return _follow(client, comparison, console, out or directory, record)
     except NotReady as fault:
         console.print(f"[red]failed:[/red] {fault}")
         return 1
@@ -104,7 +107,9 @@ def _create(client: OpenAI, body: dict[str, Any]) -> str:
     return str(made["id"])
 
 
-def _follow(client: OpenAI, comparison_id: str, console: Console, out: Path | None) -> int:
+def _follow(
+    client: OpenAI, comparison_id: str, console: Console, out: Path | None, record: Path | None
+) -> int:
     """Waits behind one bar a contender; then the verdict, and the report's files in a folder."""
     columns = (
         TextColumn("{task.description}"),
@@ -133,6 +138,10 @@ def _follow(client: OpenAI, comparison_id: str, console: Console, out: Path | No
     console.print(_table(main_table(report)))
     console.print(f"{comparison['verdict']}", markup=False)
     console.print(f"report: {target / 'comparison.html'}")
+    if record is not None:
+        here = report.provenance.model_copy(update={"commit": commit(), "machine": machine()})
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(to_json(report.model_copy(update={"provenance": here})), encoding="utf-8")
     return 0
 
 

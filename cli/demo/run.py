@@ -5,13 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import platform
 import shutil
-import subprocess
 import time
 import zipfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +25,7 @@ from cli.demo.checks import DownloadedModel, compare_predictions, load_downloade
 from cli.demo.table import HEADER, SHIFTED, table_rows
 from cli.jobs import follow
 from cli.ports import free_ports
+from cli.provenance import commit, machine
 from cli.service import NotReady, Service
 from cli.tables import to_rows
 from core.demo.world import CLASSES, write_archives
@@ -240,11 +237,9 @@ def _record(path: Path, results: dict[str, list[ResultRow]], n_seeds: int, secon
     """The results with what a reader needs to repeat them."""
     document = {
         "command": f"lipsum demo --seeds {n_seeds}",
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU"
-        if not torch.cuda.is_available()
-        else torch.cuda.get_device_name(),
+        "machine": machine(),
         "torch": torch.__version__,
         "seeds": list(range(n_seeds)),
         "seconds": round(seconds),
@@ -255,15 +250,3 @@ def _record(path: Path, results: dict[str, list[ResultRow]], n_seeds: int, secon
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-def _commit() -> str | None:
-    with suppress(OSError, subprocess.CalledProcessError):
-        answer = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-        return answer.stdout.strip()
-    return None

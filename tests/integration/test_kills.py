@@ -99,7 +99,8 @@ def test_a_killed_process_costs_a_start_and_nothing_else(
     extra = ended.model_extra or {}
     assert extra["attempt"] == (1 if victim == "consumer" else 2)
     keys = [(r["seed"], r["model"], r["split"], r["metric"]) for r in extra["results"]]
-    assert len(keys) == len(set(keys)) == 3 * 3 * 3
+    assert len(keys) == len(set(keys))
+    assert len([key for key in keys if key[3] == "accuracy"]) == 3 * 3  # models, splits
     made = {model.id for model in client.models.list() if model.id.startswith("ft:")}
     steps = client.fine_tuning.jobs.checkpoints.list(job.id)
     assert made - {step.fine_tuned_model_checkpoint for step in steps} == {ended.fine_tuned_model}
