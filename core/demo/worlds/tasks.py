@@ -26,10 +26,15 @@ class Task:
         return dict(find_recipe("demo").hyperparameters)
 
 
+# R-Adapter's published memory, m 0.999, is of runs of 25 000 steps; after 500 it would still hold
+# three fifths of zero-shot. With m 0.99, ID validation accuracy on the demo, seed 1000, at rates
+# 1e-3, 3e-3 and 1e-2: 81.0, 81.3, 81.4 %.
+_ADAPTERS = {"learning_rate": 1e-2, "ema_decay": 0.99}
+
 # About 10 000 images to train on and 2 000 a split to test on, in each world.
 TASKS: dict[str, Task] = {
-    "demo": Task(400, 80),
-    "places": Task(1000, 250),
-    "signs": Task(600, 125),
+    "demo": Task(400, 80, own={"r_adapter": _ADAPTERS}),
+    "places": Task(1000, 250, own={"r_adapter": _ADAPTERS}),
+    "signs": Task(600, 125, own={"r_adapter": _ADAPTERS}),
 }
 """By the world's name."""
