@@ -23,7 +23,7 @@ from core.learning.methods.lipsum_ft import LipsumFT
 from core.learning.models import Clip, Head
 from core.learning.trainer import Trainer
 
-RELATIVE_LIMIT = 1e-4  # cross-entropy, penalty, gradient norm and learning rate of every step
+RELATIVE_LIMIT = 1e-4  # loss and its parts, gradient and weight norm, learning rate of every step
 HEAD_LIMIT = 1e-6  # absolute, the final head
 TOWER_LIMIT = 1e-5  # absolute, the final image tower
 # Attention's input biases hold the key's, whose true gradient is zero: Adam turns rounding
@@ -62,7 +62,11 @@ def verify(path: Path) -> list[Comparison]:
     trainer = Trainer(clip, head, method, recorded, recorded)
     worst: dict[str, Comparison] = {}
     for step in range(recorded.n_steps):
+        before = _weight_norm(
+            trainer
+        )  # the official step reports that of the weights it began with
         seen = {name: float(value) for name, value in trainer.train_step().items()}
+        seen["weight_norm"] = before
         seen.setdefault("penalty", 0.0)  # lambda 0 leaves the penalty out altogether
         for comparison in recorded.compare_step(step, seen):
             _keep_worst(worst, comparison)
@@ -150,9 +154,11 @@ class _Recording:
 
     def compare_step(self, step: int, seen: dict[str, float]) -> list[Comparison]:
         names = {
+            "loss": "loss",
             "cross_entropy": "negative_log_likelihood",
             "penalty": "feat_regularization",
             "gradient_norm": "g_norm",
+            "weight_norm": "w_norm",
             "learning_rate": "lr",
         }
         found = []
@@ -184,6 +190,15 @@ class _Recording:
         if not found:
             raise NotReferenceFile(f"the file has no {prefix}* arrays")
         return found
+
+
+def _weight_norm(trainer: Trainer) -> float:
+    """Of the image tower, the head and the logit scale, which the official step counts although
+    it never changes."""
+    student = trainer.student
+    scale: Tensor = student.clip.model.logit_scale  # type: ignore[assignment]
+    counted: list[Tensor] = [scale, student.head, *student.clip.visual.parameters()]
+    return math.sqrt(sum(float(tensor.detach().double().square().sum()) for tensor in counted))
 
 
 def _distance(ours: Tensor, expected: Tensor) -> float:
