@@ -48,6 +48,7 @@ def compare(
     `target` is a file id, or the name of a drawn world, for which a
     service is started here; asked again, the same comparison goes on where it was."""
     console = Console(highlight=False)
+    origin = {"commit": commit(), "machine": machine()}  # of what runs, whatever happens meanwhile
     body: dict[str, Any] = {
         "name": f"{target}: {', '.join(methods)}",
         "methods": "all" if methods == ["all"] else methods,
@@ -60,7 +61,7 @@ def compare(
     if target not in WORLDS:
         body |= {"model": model, "training_file": target}
         client = make_client()
-        return _follow(client, _create(client, body), console, out, record)
+        return _follow(client, _create(client, body), console, out, record, origin)
     settings = settings.model_copy(update=free_ports(settings))
     directory = settings.data_dir.resolve() / "worlds"
     directory.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ def compare(
         with Service(settings) as service:
             client = make_client(f"{service.address}/v1", service.api_key)
             comparison = _of_world(settings, client, target, methods, body, directory)
-            return _follow(client, comparison, console, out or directory, record)
+            return _follow(client, comparison, console, out or directory, record, origin)
     except NotReady as fault:
         console.print(f"[red]failed:[/red] {fault}")
         return 1
@@ -108,7 +109,12 @@ def _create(client: OpenAI, body: dict[str, Any]) -> str:
 
 
 def _follow(
-    client: OpenAI, comparison_id: str, console: Console, out: Path | None, record: Path | None
+    client: OpenAI,
+    comparison_id: str,
+    console: Console,
+    out: Path | None,
+    record: Path | None,
+    origin: dict[str, str | None],
 ) -> int:
     """Waits behind one bar a contender; then the verdict, and the report's files in a folder."""
     columns = (
@@ -139,7 +145,7 @@ def _follow(
     console.print(f"{comparison['verdict']}", markup=False)
     console.print(f"report: {target / 'comparison.html'}")
     if record is not None:
-        here = report.provenance.model_copy(update={"commit": commit(), "machine": machine()})
+        here = report.provenance.model_copy(update=origin)
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(to_json(report.model_copy(update={"provenance": here})), encoding="utf-8")
     return 0
