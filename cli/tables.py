@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from core.learning.report import ResultRow, corruption_splits, mean_over_seeds, shifted_splits
@@ -21,6 +21,16 @@ _DETAILS = (
     ("energy gap", "energy_gap", 2),
     ("distortion", "feature_distortion", 3),
 )
+
+
+TABLE_WIDTH = 112  # characters
+
+
+def wide_console() -> Console:
+    """For tables of many columns: a wrapped line reads better than a cut name."""
+    console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
+    return console
 
 
 def to_rows(items: Iterable[Mapping[str, Any]]) -> list[ResultRow]:

@@ -20,6 +20,7 @@ from cli.jobs import POLL_SECONDS, said_plainly, upload
 from cli.ports import free_ports
 from cli.provenance import commit, machine
 from cli.service import NotReady, Service
+from cli.tables import wide_console
 from core.demo.worlds import WORLDS
 from core.demo.worlds.tasks import TASKS
 from core.learning.comparison.document import from_json, to_json
@@ -47,7 +48,7 @@ def compare(
     """0 when there is a report, whose document goes to `record` too, with commit and machine.
     `target` is a file id, or the name of a drawn world, for which a
     service is started here; asked again, the same comparison goes on where it was."""
-    console = Console(highlight=False)
+    console = wide_console()
     origin = {"commit": commit(), "machine": machine()}  # of what runs, whatever happens meanwhile
     body: dict[str, Any] = {
         "name": f"{target}: {', '.join(methods)}",

@@ -27,7 +27,7 @@ from cli.jobs import follow
 from cli.ports import free_ports
 from cli.provenance import commit, machine
 from cli.service import NotReady, Service
-from cli.tables import to_rows
+from cli.tables import to_rows, wide_console
 from core.demo.world import CLASSES, write_archives
 from core.learning.recipes import find_recipe
 from core.learning.report import ResultRow
@@ -39,7 +39,6 @@ MODEL = "base:demo"
 HYPERPARAMETERS = dict(find_recipe("demo").hyperparameters)
 TRAIN_PER_CLASS = 400
 TEST_PER_CLASS = 80
-TABLE_WIDTH = 112  # characters
 TOLERANCE = 1e-4  # largest difference of a probability between service and downloaded weights
 
 
@@ -59,8 +58,7 @@ class Demo:
 
 def run_demo(settings: Settings, *, n_seeds: int, record: Path | None) -> int:
     """0 when every step gave what it must."""
-    console = Console(highlight=False)
-    console.width = max(console.width, TABLE_WIDTH)  # a wrapped line reads better than a cut name
+    console = wide_console()
     settings = settings.model_copy(update=free_ports(settings))
     directory = settings.data_dir.resolve() / "demo"
     directory.mkdir(parents=True, exist_ok=True)
