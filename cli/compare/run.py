@@ -46,8 +46,10 @@ def compare(
     record: Path | None = None,
 ) -> int:
     """0 when there is a report, whose document goes to `record` too, with commit and machine.
-    `target` is a file id, or the name of a drawn world, for which a
-    service is started here; asked again, the same comparison goes on where it was."""
+
+    `target` is a file id, or the name of a drawn world, for which a service is started here;
+    asked again, the same comparison goes on where it was.
+    """
     console = wide_console()
     origin = {"commit": commit(), "machine": machine()}  # of what runs, whatever happens meanwhile
     body: dict[str, Any] = {
@@ -87,7 +89,7 @@ def _of_world(
     """The id of the comparison on that world, made now unless it was before."""
     body["hyperparameters"] = {**TASKS[world].hyperparameters, **body["hyperparameters"]}
     body["model"] = worlds.register_base(settings, world)
-    body["methods"] = worlds.contenders(world, methods)
+    body["methods"] = worlds.contenders(world, methods, body["n_seeds"])
     archive = worlds.write_archive(world, directory)
     with archive.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

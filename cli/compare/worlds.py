@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from core.bases import register_directory
+from core.comparisons.plan import every_method
 from core.demo.worlds import WORLDS
 from core.demo.worlds.tasks import TASKS
 from core.errors import InvalidRequest
+from core.learning.architecture import Architecture
 from core.objects import ObjectStore
 from core.records.engine import Database
 from core.settings import Settings
@@ -47,8 +49,10 @@ def register_base(settings: Settings, name: str) -> str:
         database.close()
 
 
-def contenders(name: str, methods: list[str]) -> list[str | dict[str, Any]]:
+def contenders(name: str, methods: list[str], n_seeds: int) -> list[str | dict[str, Any]]:
     """The methods as a comparison takes them, with the settings they need on this world."""
+    if methods == ["all"]:
+        methods = every_method(Architecture("transformer", "transformer"), n_seeds)
     own = TASKS[name].own
     trained = {method.partition("+")[0] for method in methods}
     special = [method for method in own if method in trained]

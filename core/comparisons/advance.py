@@ -113,8 +113,8 @@ def _report(
 ) -> list[str]:
     """The job that reads what the others left and reports on it."""
     succeeded = [row for row in rows if row.job_id and found[row.job_id].status == "succeeded"]
-    left_out = {row.label: row.left_out or _why(found[row.job_id or ""]) for row in rows
-                if row not in succeeded}  # fmt: skip
+    others = [row for row in rows if row not in succeeded]
+    left_out = {row.label: row.left_out or _why(found[row.job_id or ""]) for row in others}
     if not succeeded:
         reasons = "; ".join(f"{label}: {why}" for label, why in left_out.items())
         comparisons.finish(session, comparison, "failed", f"No contender has a result ({reasons}).")

@@ -35,7 +35,7 @@ def make_plan(request: ComparisonRequest, base: Architecture) -> list[Contender]
     """
     _check_shared(request.hyperparameters)
     if request.methods == "all":
-        wanted = [_parse(name, "methods") for name in _all(base, request.n_seeds)]
+        wanted = [_parse(name, "methods") for name in every_method(base, request.n_seeds)]
     else:
         wanted = [_read(item, f"methods.{place}") for place, item in enumerate(request.methods)]
     if not wanted:
@@ -56,6 +56,21 @@ def make_plan(request: ComparisonRequest, base: Architecture) -> list[Contender]
             _require_trainer(labelled[parent], contender.label)
         _check_count(contender, request.n_seeds)
     return sorted(labelled.values(), key=lambda contender: bool(contender.of))
+
+
+def every_method(base: Architecture, n_seeds: int) -> list[str]:
+    """What "all" stands for: every method that fits the base, combinations of plain fine-tuning,
+    and the line from Lipsum-FT to zero-shot, which is where the evidence says to start."""
+    fitting = [method for method in registry().values() if method.misfit(base) is None]
+    trained = [method.name for method in fitting if method.kind == "training"]
+    combined = [
+        method.name
+        for method in fitting
+        if method.kind == "combination"
+        and method.name not in _NO_ANSWER_CHANGES
+        and n_seeds >= method.n_inputs[0]
+    ]
+    return [*trained, *combined, "lipsum_ft+wise_ft"]
 
 
 def job_request(
@@ -100,21 +115,6 @@ def _check_shared(hyperparameters: Iterable[str]) -> None:
             code="unknown_hyperparameter",
             param="hyperparameters",
         )
-
-
-def _all(base: Architecture, n_seeds: int) -> list[str]:
-    """Every method that fits the base, combinations of plain fine-tuning, and the line from
-    Lipsum-FT to zero-shot, which is where the evidence says to start."""
-    fitting = [method for method in registry().values() if method.misfit(base) is None]
-    trained = [method.name for method in fitting if method.kind == "training"]
-    combined = [
-        method.name
-        for method in fitting
-        if method.kind == "combination"
-        and method.name not in _NO_ANSWER_CHANGES
-        and n_seeds >= method.n_inputs[0]
-    ]
-    return [*trained, *combined, "lipsum_ft+wise_ft"]
 
 
 def _read(item: str | ContenderRequest, param: str) -> Contender:

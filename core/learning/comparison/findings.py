@@ -34,9 +34,9 @@ from core.learning.comparison.document import (
 from core.learning.comparison.figures import KINDS, curve_of, figures_of
 from core.learning.comparison.verdict import judge
 from core.learning.metrics import CALIBRATION_BINS, CONFIDENCE
+from core.learning.shifts import is_shift_name
 from core.learning.significance import DRAWS
 
-CORRUPTION = "corruption."  # how the names of built-in shifts begin
 AVERAGES: dict[Scope, str] = {
     "shifted": "mean over shifted splits",
     "corruptions": "mean over corruptions",
@@ -90,7 +90,7 @@ def _splits(field: Field) -> tuple[SplitFacts, ...]:
     id_selected = id_split == "val" or id_split in field.selection_splits
     found = []
     for name, n in field.splits.items():
-        kind: SplitKind = "corruption" if name.startswith(CORRUPTION) else "shifted"
+        kind: SplitKind = "corruption" if is_shift_name(name) else "shifted"
         selection = name in field.selection_splits
         if name == id_split:
             kind = "id"
