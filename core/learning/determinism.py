@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 
-CUBLAS_WORKSPACE = ":4096:8"  # CUBLAS_WORKSPACE_CONFIG with which cuBLAS is deterministic
-
 
 def is_repeatable(device: torch.device, wanted: bool) -> bool:
     """Whether a run repeats itself bit for bit: always on the CPU, elsewhere when asked to."""

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from core.learning.environment import environment
+from core.learning.live_tensors import copy_into
 from core.learning.models import Head
-from core.learning.stored_state import copy_into
 
 if TYPE_CHECKING:
     from core.learning.trainer import TrainedState, Trainer

@@ -103,25 +103,6 @@ def read_state(path: Path, sha256: str) -> tuple[dict[str, Tensor], dict[str, An
         return {name: file.get_tensor(name) for name in names}, json.loads(facts)
 
 
-def copy_into(live: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
-    """Put stored values into live tensors of exactly the same names and shapes.
-
-    Copied and never adopted: a tensor mapped from a file may begin at any address, and kernels
-    may round differently there. Raises ValueError naming what differs.
-    """
-    if live.keys() != stored.keys():
-        name = min(live.keys() ^ stored.keys())
-        raise ValueError(f"the state {'has no' if name in live else 'has a'} tensor {name}")
-    with torch.no_grad():
-        for name, value in stored.items():
-            if live[name].shape != value.shape or live[name].dtype != value.dtype:
-                raise ValueError(
-                    f"{name} is {tuple(value.shape)} {value.dtype} in the state, and "
-                    f"{tuple(live[name].shape)} {live[name].dtype} here"
-                )
-            live[name].copy_(value)
-
-
 def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:

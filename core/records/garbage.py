@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import select, union, update
 from sqlalchemy.orm import Session
 
-from core.records import states
+from core.records import checkpoints, states
 from core.records.clock import now
 from core.records.tables import File, Job, Model
 
@@ -31,12 +31,13 @@ def jobs_to_purge(session: Session, quiet_seconds: float, limit: int = 20) -> li
 
 
 def named_keys(session: Session, job_id: str) -> set[str]:
-    """Keys of a job's published objects, deleted rows' too: those are another sweep's business."""
+    """Keys of a job's objects that rows name, deleted rows' too: those are another sweep's
+    business."""
     statement = union(
         select(Model.object_key).where(Model.job_id == job_id),
         select(File.object_key).where(File.job_id == job_id),
     )
-    return set(session.execute(statement).scalars())
+    return set(session.execute(statement).scalars()) | checkpoints.all_keys(session, job_id)
 
 
 def ended(session: Session, job_ids: list[str]) -> set[str]:

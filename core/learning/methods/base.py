@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.learning.architecture import Architecture, ImageTower, TextTower
+from core.learning.live_tensors import copy_into
 from core.learning.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -217,8 +218,6 @@ class TrainingMethod(Method):
 
     def restore(self, student: Student, stored: Mapping[str, Tensor]) -> None:
         """Put back what `state` had, after `attach`. Raises ValueError for other tensors."""
-        from core.learning.stored_state import copy_into
-
         copy_into(self.state(student), stored)
 
     def finished_weights(self, student: Student) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from core.learning.live_tensors import copy_into
 from core.learning.projections.anchors import anchors
 from core.learning.projections.base import Projection
 
@@ -82,8 +83,6 @@ class FastTrainableProjection(Projection):
     def restore(self, stored: Mapping[str, Tensor]) -> None:
         """A tensor that has had no gradient yet has no constraint, here as there."""
         import torch
-
-        from core.learning.stored_state import copy_into
 
         self.constraints = {}
         names = {name.rpartition(".")[0] for name in stored}

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from core.learning.live_tensors import copy_into
 from core.learning.projections.anchors import anchors
 from core.learning.projections.base import Projection
 
@@ -66,6 +67,4 @@ class SelectiveProjectionDecay(Projection):
         return {}  # what it notes before an update is spent by the same step
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        from core.learning.stored_state import copy_into
-
         copy_into({}, stored)

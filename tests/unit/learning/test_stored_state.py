@@ -10,10 +10,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from core.learning.live_tensors import copy_into
 from core.learning.stored_state import (
     PIECE_BYTES,
     DamagedState,
-    copy_into,
     encoded,
     read_state,
     write_state,

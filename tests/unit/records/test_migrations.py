@@ -105,7 +105,12 @@ def _clauses(url: str) -> dict[str, set[str]]:
             text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic_version%'")
         ).all()
     engine.dispose()
+    # A column that was added later stands in the line of the one before it.
     return {
-        name: {re.sub(r"\s+", " ", line).strip(" ,") for line in (sql or "").splitlines()}
+        name: {
+            re.sub(r"\s+", " ", clause).strip(" ,)")
+            for line in (sql or "").splitlines()
+            for clause in re.split(r",\s+(?![^(]*\))", line)
+        }
         for name, sql in rows
     }
