@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from core.errors import NotFound, StorageFault
+from core.errors import NotFound, ServiceError
 from core.jobs.checkpoint import CheckpointReference, StoredPart
 from core.jobs.messages import Checkpoint, CheckpointRefused
 from core.learning import snapshot
@@ -126,7 +126,7 @@ class Checkpoints:
             tensors, facts = _with_rows(taken.tensors, taken.facts, rows)
             name = f"run-{run}-step-{taken.step}"
             parts[f"{run}.state"] = self._put(name, tensors, facts)
-        except StorageFault as fault:
+        except ServiceError as fault:
             self._warn(run, taken.step, fault)
             return
         self._report(run, taken.step, parts)
@@ -152,7 +152,7 @@ class Checkpoints:
         try:
             tensors, facts = _with_rows(tensors, facts, rows)
             parts[f"{run}.finished"] = self._put(f"run-{run}-finished", tensors, facts)
-        except StorageFault as fault:
+        except ServiceError as fault:
             self._warn(run, step, fault)
             return
         self._report(run, step, parts)
@@ -168,7 +168,7 @@ class Checkpoints:
         self._parts, self._is_away = parts, False
         self._workspace.reporter.send(Checkpoint(run=run, step=step, parts=parts))
 
-    def _warn(self, run: int, step: int, fault: StorageFault) -> None:
+    def _warn(self, run: int, step: int, fault: ServiceError) -> None:
         """Training goes on: the store may be back before the state is needed."""
         if not self._is_away:
             self._workspace.reporter.warn(
