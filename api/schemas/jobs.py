@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest
@@ -13,6 +13,18 @@ from core.learning.report import Protocol
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
 
 EVENT_PREFIX = "ftevent-"
+
+
+class CancelRequest(BaseModel):
+    """Body of a cancel, which may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep_checkpoint: bool = Field(
+        False,
+        description="Make a model of the last checkpoint, listed among the job's checkpoints, "
+        "before the job is cancelled. Without one the job is just cancelled.",
+    )
 
 
 class JobError(BaseModel):
@@ -88,6 +100,9 @@ class FineTuningJob(BaseModel):
 
     status_reason: str | None
     phase: str | None
+    stop_for: Literal["pause", "keep"] | None = Field(
+        description="What its worker is stopping it for: a pause, or to keep its checkpoint."
+    )
     attempt: int
     queue_position: int | None = Field(description="Jobs that wait before it; null if it does not.")
     progress: Progress
@@ -160,6 +175,7 @@ def job_object(
         error=_error(job),
         status_reason=job.status_reason,
         phase=job.phase,
+        stop_for=job.stop_for,
         attempt=job.attempt,
         queue_position=queue_position,
         progress=Progress(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.checkpoint import CheckpointReference, StoredPart
@@ -69,10 +69,14 @@ def discard_all(session: Session, job_id: str) -> None:
 
 def discard_stale(session: Session, seconds: float) -> None:
     """Those of jobs that failed longer than that ago and were not retried."""
-    stale = select(Job.id).where(Job.status == "failed", Job.finished_at < now() - seconds)
+    its_job_is_stale = exists().where(
+        Job.id == JobCheckpoint.job_id,
+        Job.status == "failed",
+        Job.finished_at < now() - seconds,
+    )
     session.execute(
         update(JobCheckpoint)
-        .where(JobCheckpoint.job_id.in_(stale), JobCheckpoint.discarded_at.is_(None))
+        .where(JobCheckpoint.discarded_at.is_(None), its_job_is_stale)
         .values(discarded_at=now()),
         execution_options={"synchronize_session": False},
     )

@@ -1,8 +1,9 @@
 """What may be deleted of an ended job's objects: whatever no row names.
 
-While a job can still run, an earlier attempt may hold the state from which the next one resumes,
-so nothing of it is garbage. Once it has ended, and has been quiet for longer than a worker cut
-off from the database could go on writing, all that matters is named by a row.
+While a job can still run, its attempts upload things that no row names yet, so nothing of it is
+garbage but the checkpoints that are discarded (`core.records.checkpoints`). Once it has ended, and
+has been quiet for longer than a worker cut off from the database could go on writing, all that
+matters is named by a row.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ def named_keys(session: Session, job_id: str) -> set[str]:
     return set(session.execute(statement).scalars()) | checkpoints.all_keys(session, job_id)
 
 
+def ended_attempts(session: Session, job_id: str) -> int | None:
+    """How often an ended job was attempted; None when it is on its way again. A later retry
+    uploads under the numbers after it."""
+    statement = select(Job.attempt).where(Job.id == job_id, Job.status.in_(states.ENDED))
+    return session.execute(statement).scalar_one_or_none()
+
+
 def ended(session: Session, job_ids: list[str]) -> set[str]:
     """Which of these jobs have ended or never were."""
     live = select(Job.id).where(Job.id.in_(job_ids), Job.status.not_in(states.ENDED))
@@ -49,6 +57,6 @@ def ended(session: Session, job_ids: list[str]) -> set[str]:
 def mark_purged(session: Session, job_id: str) -> None:
     """The job's unnamed objects are gone."""
     session.execute(
-        update(Job).where(Job.id == job_id).values(purged_at=now()),
+        update(Job).where(Job.id == job_id, Job.status.in_(states.ENDED)).values(purged_at=now()),
         execution_options={"synchronize_session": False},
     )

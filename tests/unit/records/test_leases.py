@@ -252,6 +252,9 @@ FENCED: dict[str, Callable[[Session, Claim], object]] = {
     ),
     "give_back": leases.give_back,
     "stop_cancelled": leases.stop_cancelled,
+    "publish_kept": lambda session, claim: publishing.publish_kept(
+        session, claim, [], max_attempts=MOST
+    ),
 }
 
 
