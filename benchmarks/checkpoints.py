@@ -1,13 +1,15 @@
 """What checkpoints cost training: blocks of steps without one and with one, in turns.
 
-    python -m benchmarks.checkpoints --record docs/results/checkpoints.json
-    python -m benchmarks.checkpoints --model RN50 --batch-size 16 --pairs 3
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.checkpoints --record docs/results/checkpoints.json
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.checkpoints --model RN50 --pairs 3
 
 A block with a checkpoint begins with it, and its steps last longer than the checkpoint takes to be
 stored, so that all it costs is in the block: the copy that training waits for, and what the thread
 that stores it takes of processors, memory and disk. The difference between neighbouring blocks,
-over the default interval, is the share of training time that checkpoints cost. The model is random
-and so are its images; checkpoints go where a worker's go, into a directory store.
+over the default interval, is the share of training time that checkpoints cost. Processor time is
+compared beside it, since a wall clock also shows whatever else the machine does. The model is
+random and so are its images; checkpoints go where a worker's go, into a directory store. Threads
+wait as a worker's trainers have them wait.
 """
 
 from __future__ import annotations
@@ -53,12 +55,18 @@ class Pair:
 
     without: float
     with_one: float
+    processor_without: float  # of all threads together
+    processor_with_one: float
     copied: float  # that training waited for the copy
     stored: float  # until the checkpoint was in the store
 
     @property
     def cost(self) -> float:
         return self.with_one - self.without
+
+    @property
+    def processor_cost(self) -> float:
+        return self.processor_with_one - self.processor_without
 
 
 def main() -> None:
@@ -95,19 +103,25 @@ class _Block:
         self._steps(2)
         self._keep()
         self._checkpoints.wait()
-        return self._steps(2) / 2
+        return self._steps(2)[0] / 2
 
     def pair(self, steps: int, *, with_one_first: bool) -> Pair:
-        without = 0.0 if with_one_first else self._steps(steps)
-        began = time.perf_counter()
+        if with_one_first:
+            with_one, without = self._with_one(steps), self._steps(steps)
+        else:
+            without, with_one = self._steps(steps), self._with_one(steps)
+        return Pair(without[0], with_one[0], without[1], with_one[1], self._copied, self._stored_at)
+
+    def _with_one(self, steps: int) -> tuple[float, float]:
+        began, processor = time.perf_counter(), time.process_time()
         self._keep()
-        copied = time.perf_counter() - began
+        self._copied = time.perf_counter() - began
+        self._steps(steps)
         storing = self._checkpoints.storing
-        with_one = copied + self._steps(steps)
         if storing is None or not storing.done():
             raise SystemExit("the block was over before its checkpoint was stored; raise --seconds")
-        stored = self._stored_at - began
-        return Pair(without or self._steps(steps), with_one, copied, stored)
+        self._stored_at -= began
+        return time.perf_counter() - began, time.process_time() - processor
 
     def _keep(self) -> None:
         self._checkpoints.keep(0, self._trainer, self._log)
@@ -118,12 +132,13 @@ class _Block:
     def _note(self, _storing: object) -> None:
         self._stored_at = time.perf_counter()
 
-    def _steps(self, number: int) -> float:
-        began = time.perf_counter()
+    def _steps(self, number: int) -> tuple[float, float]:
+        """Seconds on the wall and of the processors."""
+        began, processor = time.perf_counter(), time.process_time()
         for _ in range(number):
             losses = self._trainer.train_step()
         float(losses["loss"])  # a GPU has done them
-        return time.perf_counter() - began
+        return time.perf_counter() - began, time.process_time() - processor
 
 
 def _trainer(options: argparse.Namespace) -> Trainer:
@@ -157,6 +172,7 @@ def _summary(
 ) -> dict[str, Any]:
     interval = float(Settings.model_fields["checkpoint_seconds"].default)
     cost = statistics.median(pair.cost for pair in pairs)
+    processor_cost = statistics.median(pair.processor_cost for pair in pairs)
     return {
         "commit": commit(),
         "machine": machine(),
@@ -174,6 +190,8 @@ def _summary(
         "cost_seconds": cost,
         "interval_seconds": interval,
         "share": cost / interval,
+        "processor_cost_seconds": processor_cost,
+        "processor_share": processor_cost / torch.get_num_threads() / interval,
         "target": TARGET,
     }
 
@@ -192,6 +210,8 @@ def _show(console: Console, found: dict[str, Any]) -> None:
             f"of training, one every {found['interval_seconds']:.0f} s",
             f"{100 * found['share']:.2f} % (target {100 * found['target']:.0f} %)",
         ),
+        ("processor time it takes", f"{found['processor_cost_seconds']:.2f} s"),
+        ("of what training may take", f"{100 * found['processor_share']:.2f} %"),
     )
     for row in rows:
         table.add_row(*row)

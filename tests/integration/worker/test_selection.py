@@ -31,7 +31,7 @@ def test_a_marked_split_is_said_wherever_it_touched(tmp_path: Path) -> None:
     assert any("the best on val and night (marked for selection" in e.message for e in ran.events)
     model = ran.models[0]
     assert model.info["selected_on"] == ["night"]
-    assert model.metrics.keys() == {"selection_accuracy"}
+    assert model.metrics.keys() == {"selection_accuracy", "step", "train_loss"}
     document = ran.document()
     assert all(
         row["selection"] is (row["model"] != "zero_shot" or row["split"] == "night")
