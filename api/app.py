@@ -1,7 +1,7 @@
 """The API as a FastAPI app. `create_app` has no effect until the app starts.
 
-No documentation routes of FastAPI's: they would be open to everybody and load scripts from
-elsewhere.
+No documentation routes of FastAPI's: its pages load scripts from elsewhere. Ours are in
+`api.reference`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from api import errors
 from api.auth import authenticate
 from api.context import RequestContext
-from api.routes import comparisons, files, health, inference, jobs, models
+from api.reference.document import operation_id
+from api.routes import comparisons, features, files, health, inference, jobs, models, reference
 from api.services import open_services
 from core.settings import Settings
 
@@ -35,11 +36,13 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     errors.install(app)
     app.add_middleware(RequestContext)
-    app.include_router(health.router)
     app.include_router(_keyed_routes())
+    app.include_router(health.router)
+    app.include_router(reference.router)
     return app
 
 
@@ -50,6 +53,6 @@ def _keyed_routes() -> APIRouter:
         dependencies=[Depends(authenticate)],
         responses=errors.documented(400, 401, 404, 503),
     )
-    for resource in (files, jobs, models, inference, comparisons):
+    for resource in (files, jobs, models, inference, features, comparisons):
         keyed.include_router(resource.router)
     return keyed

@@ -72,10 +72,13 @@ def declared_length(request: Request) -> int | None:
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def described(model: type[BaseModel]) -> dict[str, Any]:
-    """FastAPI's `openapi_extra` for a body that `json_body` reads."""
-    schema = model.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
+def described(*models: type[BaseModel]) -> dict[str, Any]:
+    """FastAPI's `openapi_extra` for a body that is read as one of these."""
+    schemas = []
+    for model in models:
+        schema = model.model_json_schema()
+        schemas.append(_inlined(schema, schema.pop("$defs", {})))
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 

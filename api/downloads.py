@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
-from api.errors import error_response
+from api.errors import documented, error_response
 from api.ranges import RangeNotSatisfiable, parse_range
 from core.errors import NotFound, StorageFault
 from core.objects import ObjectStore
@@ -27,6 +28,17 @@ class Stored:
     filename: str
     media_type: str = "application/octet-stream"
     offset: int = 0
+
+
+def documented_download(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` of a route that answers with `download`."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    return {
+        200: {"content": content},
+        206: {"content": content},
+        304: {"description": "The client has it"},
+        **documented(416, 507),
+    }
 
 
 def download(request: Request, store: ObjectStore, stored: Stored) -> Response:

@@ -79,8 +79,12 @@ def internal_error(request_id: str) -> JSONResponse:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` for these statuses."""
-    return {status: {"model": ErrorBody} for status in statuses}
+    """FastAPI's `responses` for these statuses, and for any other.
+
+    Without the last FastAPI would describe a 422 of its own, which is never answered here.
+    """
+    named: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in statuses}
+    return {**named, "default": {"model": ErrorBody, "description": "Any other fault"}}
 
 
 def invalid(found: Sequence[Finding], code: str = "invalid_request") -> InvalidRequest:

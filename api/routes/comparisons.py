@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from api.auth import Authenticated, Principal
 from api.bodies import described, json_body
-from api.downloads import Stored, download
+from api.downloads import Stored, documented_download, download
 from api.errors import documented
 from api.schemas.comparisons import ComparisonObject, comparison_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
@@ -93,7 +93,7 @@ def cancel_comparison(
 @router.get(
     "/{comparison_id}/report",
     response_class=Response,
-    responses={200: {"content": {kind: {} for kind in _MEDIA.values()}}, **documented(416, 507)},
+    responses=documented_download(*_MEDIA.values()),
 )
 def download_report(
     comparison_id: str,

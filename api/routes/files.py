@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Authenticated, Principal
-from api.downloads import Stored, download
+from api.downloads import Stored, documented_download, download
 from api.errors import documented
 from api.schemas.files import FileDeleted, FileObject, file_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
@@ -84,11 +84,7 @@ def retrieve_file(file_id: str, principal: Authenticated, services: InServices) 
 @router.get(
     "/{file_id}/content",
     response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {}}},
-        206: {"content": {"application/octet-stream": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/octet-stream"),
 )
 def download_file(
     file_id: str, request: Request, principal: Authenticated, services: InServices

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from api.schemas.health import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["service"])
 
 
 @router.get("/healthz")
 async def health() -> Health:
+    """The API answers."""
     return Health()

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.auth import Authenticated, Principal
-from api.downloads import Stored, download
+from api.downloads import Stored, documented_download, download
 from api.errors import documented
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.schemas.models import ModelDeleted, ModelObject, model_object
@@ -53,11 +53,7 @@ def delete_model(model_id: str, principal: Authenticated, services: InServices) 
 @router.get(
     "/{model_id}/weights",
     response_class=Response,
-    responses={
-        200: {"content": {"application/x-tar": {}}},
-        206: {"content": {"application/x-tar": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/x-tar"),
 )
 def download_weights(
     model_id: str, request: Request, principal: Authenticated, services: InServices
@@ -71,11 +67,7 @@ def download_weights(
 @router.get(
     "/{model_id}/files/{name:path}",
     response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {}}},
-        206: {"content": {"application/octet-stream": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/octet-stream"),
 )
 def download_model_file(
     model_id: str, name: str, request: Request, principal: Authenticated, services: InServices

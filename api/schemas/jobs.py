@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from core.jobs.details import Details, Scalar
 from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest
 from core.jobs.spec import JobSpec
@@ -62,6 +63,25 @@ class SplitResult(BaseModel):
     )
 
 
+Hyperparameters = dict[str, Scalar | list[Scalar]]
+
+
+class MethodOptions(BaseModel):
+    """What a method was given, resolved: nothing is "auto"."""
+
+    hyperparameters: Hyperparameters
+    inputs: list[str] = Field(description="Ids of the models a combination reads.")
+
+
+class JobMethod(BaseModel):
+    """`{"type": T, T: {...}}`: the method's name, and its options under that name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, MethodOptions]
+
+    type: str
+
+
 class FineTuningJob(BaseModel):
     """OpenAI's job object; from `status_reason` on, the fields are ours."""
 
@@ -76,8 +96,8 @@ class FineTuningJob(BaseModel):
     training_file: str
     validation_file: str | None
     result_files: list[str]
-    hyperparameters: dict[str, Any] = Field(description='Resolved: nothing is "auto".')
-    method: dict[str, Any] = Field(description="{type: T, T: {hyperparameters, inputs}}, resolved.")
+    hyperparameters: Hyperparameters = Field(description='Resolved: nothing is "auto".')
+    method: JobMethod
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
@@ -111,7 +131,7 @@ class FineTuningJobEvent(BaseModel):
     level: str
     type: str
     message: str
-    data: dict[str, Any] | None
+    data: Details | None
     sequence: int
 
 
@@ -137,8 +157,9 @@ def job_object(
 ) -> FineTuningJob:
     """A job's row and what belongs to it, on the wire."""
     spec = JobSpec.model_validate(job.spec)
-    inputs = {"inputs": [model.id for model in spec.inputs]} if spec.inputs else {}
-    options = {"hyperparameters": spec.hyperparameters, **inputs}
+    options = MethodOptions(
+        hyperparameters=spec.hyperparameters, inputs=[model.id for model in spec.inputs]
+    )
     return FineTuningJob(
         id=job.id,
         created_at=int(job.created_at),
@@ -151,7 +172,7 @@ def job_object(
         validation_file=job.validation_file,
         result_files=result_files,
         hyperparameters=spec.hyperparameters,
-        method={"type": spec.method, spec.method: options},
+        method=JobMethod.model_validate({"type": spec.method, spec.method: options}),
         seed=spec.seeds[0],
         suffix=job.suffix,
         metadata=job.user_metadata,

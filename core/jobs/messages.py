@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from core.jobs.details import Details
+
 Phase = Literal["preparing", "zero_shot", "training", "combining", "evaluating", "exporting"]
 FailureReason = Literal[
     "invalid_dataset",
@@ -45,7 +47,7 @@ class Event(_Message):
     type: Literal["event"] = "event"
     level: Literal["info", "warn", "error"] = "info"
     message: str
-    data: dict[str, Any] | None = None
+    data: Details | None = None
 
 
 class Metrics(_Message):
