@@ -9,12 +9,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api import errors
-from api.auth import authenticate
+from api.auth import scopes_of_routes
 from api.context import RequestContext
-from api.routes import comparisons, files, health, inference, jobs, models
+from api.origin import OriginCheck
+from api.routes import (
+    audit,
+    comparisons,
+    files,
+    health,
+    inference,
+    jobs,
+    keys,
+    models,
+    projects,
+    usage,
+)
 from api.services import open_services
 from core.settings import Settings
 
@@ -37,19 +49,27 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
+    app.add_middleware(OriginCheck, settings=settings)
     app.add_middleware(RequestContext)
     app.include_router(health.router)
     app.include_router(_keyed_routes())
+    scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope
     return app
 
 
 def _keyed_routes() -> APIRouter:
-    """Every route but the health check: whatever is added here asks for a key."""
-    keyed = APIRouter(
-        prefix="/v1",
-        dependencies=[Depends(authenticate)],
-        responses=errors.documented(400, 401, 404, 503),
-    )
-    for resource in (files, jobs, models, inference, comparisons):
+    """Every route that asks for a key, which is all but the health check."""
+    keyed = APIRouter(prefix="/v1", responses=errors.documented(400, 401, 403, 404, 429, 503))
+    for resource in (
+        files,
+        jobs,
+        models,
+        inference,
+        comparisons,
+        keys,
+        projects,
+        usage,
+        audit,
+    ):
         keyed.include_router(resource.router)
     return keyed

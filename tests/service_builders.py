@@ -9,7 +9,7 @@ from sqlalchemy import update
 from core.ids import new_id
 from core.jobs.messages import Artifact, SplitResult, StoredModel
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
-from core.records import datasets, jobs, keys, leases
+from core.records import datasets, jobs, leases, projects
 from core.records.engine import Database
 from core.records.leases import Claim
 from core.records.tables import Job, OutboxRow
@@ -21,7 +21,7 @@ MOST = 3  # attempts
 def project(database: Database, name: str = "ours") -> str:
     """The id of a project."""
     with database.write() as session:
-        return keys.create_project(session, name).id
+        return projects.find_or_create(session, name).id
 
 
 def dataset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described
 from api.errors import documented
 from api.predictions import predict
@@ -34,7 +34,10 @@ Labels = list[Score] | list[list[Score]]
 
 
 @router.post(
-    "/zero-shot-image-classification", openapi_extra=described(TaskRequest), responses=_ANSWERS
+    "/zero-shot-image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(TaskRequest),
+    responses=_ANSWERS,
 )
 async def zero_shot_image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices
@@ -54,7 +57,12 @@ async def zero_shot_image_classification(
     return await _answer(services, model, task)
 
 
-@router.post("/image-classification", openapi_extra=_JSON_OR_IMAGE, responses=_ANSWERS)
+@router.post(
+    "/image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=_JSON_OR_IMAGE,
+    responses=_ANSWERS,
+)
 async def image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Labels:

@@ -14,6 +14,8 @@ from sqlalchemy import create_engine, inspect, text
 from core.records.engine import Database, migrate
 from core.records.tables import Base
 
+_BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside of parentheses
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -105,7 +107,9 @@ def _clauses(url: str) -> dict[str, set[str]]:
             text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic_version%'")
         ).all()
     engine.dispose()
+    # A column that was added later stands behind the last one, on its line.
+    clauses = {name: _BETWEEN.split((sql or "").rstrip().removesuffix(")")) for name, sql in rows}
     return {
-        name: {re.sub(r"\s+", " ", line).strip(" ,") for line in (sql or "").splitlines()}
-        for name, sql in rows
+        name: {re.sub(r"\s+", " ", clause).strip() for clause in found}
+        for name, found in clauses.items()
     }
