@@ -20,16 +20,15 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from core.access.key_hash import KeyHash, write_private
+from core.access.key_hash import write_private
 from core.access.scopes import Scope
 from core.objects import ObjectStore
 from core.records import keys, models, projects
 from core.records.engine import Database, migrate
 from core.settings import Settings
+from tests.service_builders import HASHING, KEY_SECRET
 
 CLASSES = ("cat", "dog", "owl")
-KEY_SECRET = "the secret that API keys of tests are hashed with"
-HASHING = KeyHash(KEY_SECRET.encode())
 ADDRESS = "http://127.0.0.1:8000"
 
 
@@ -71,7 +70,8 @@ def make_settings(directory: Path, **overrides: Any) -> Settings:
 
 
 def prepare(settings: Settings) -> tuple[Database, ObjectStore, str, str]:
-    """A migrated database with one project and admin's key: (database, store, project id, secret)."""
+    """A migrated database with one project and an admin's key: (database, store, project id,
+    secret)."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     write_private(settings.key_secret_path, KEY_SECRET, replace=True)
     (settings.data_dir / "lipsum.db").write_bytes(_migrated())
