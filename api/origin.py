@@ -39,9 +39,10 @@ class OriginCheck:
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """(status, code, message) of what is wrong with the request, if anything."""
-        if not scope["path"].startswith("/"):
+        target = scope.get("raw_path") or scope["path"].encode()
+        if not target.startswith(b"/"):
             # An absolute or odd target could name another host than the header does.
-            seen = shown(scope["path"])
+            seen = shown(target.decode("latin-1"))
             return 400, "invalid_target", f"The request's target is {seen}; it must begin with '/'."
         host = _only(scope, b"host")
         if host is None or host_name(host) not in self._hosts:
