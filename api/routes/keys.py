@@ -160,7 +160,7 @@ def project_of(session: Session, principal: Principal, asked: str | None) -> str
             code="missing_scope",
             param="project",
         )
-    return projects.get(session, asked).id
+    return projects.get(session, asked, param="project").id
 
 
 def _check_scopes(principal: Principal, wanted: Collection[str], verb: str) -> None:

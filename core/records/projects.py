@@ -35,13 +35,13 @@ def by_name(session: Session, name: str) -> Project | None:
     return first(session, select(Project).where(Project.name == name), Project)
 
 
-def get(session: Session, project_id: str) -> Project:
+def get(session: Session, project_id: str, *, param: str = "project_id") -> Project:
     """The project. For those who may know of every project."""
     row = first(session, select(Project).where(Project.id == project_id), Project)
     if row is None:
         raise NotFound(
             f"There is no project {project_id!r}; list them with GET /v1/projects.",
-            param="project_id",
+            param=param,
         )
     return row
 
