@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from api import errors
-from api.auth import scopes_of_routes
+from api.auth import BEARER, scopes_of_routes
 from api.context import RequestContext
 from api.origin import OriginCheck
 from api.routes import (
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.services = opened
             yield
 
-    app = FastAPI(
+    app = _App(
         title="Lipsum",
         lifespan=lifespan,
         docs_url=None,
@@ -55,6 +56,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(_keyed_routes())
     scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope
     return app
+
+
+class _App(FastAPI):
+    """Its document says which scope each route needs."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        for (method, path), scope in scopes_of_routes(self).items():
+            operation = document["paths"].get(path, {}).get(method.lower())
+            if operation is not None and scope is not None:
+                operation["security"] = [{BEARER: [scope]}]
+        return document
 
 
 def _keyed_routes() -> APIRouter:

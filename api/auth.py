@@ -23,7 +23,10 @@ from core.errors import Forbidden, RateLimited, Unauthenticated
 from core.records import keys, limits
 from core.records.audit import Actor
 
-_BEARER = HTTPBearer(auto_error=False, description="An API key of this service.")
+BEARER = "api_key"  # as the OpenAPI document calls it
+_BEARER = HTTPBearer(
+    scheme_name=BEARER, auto_error=False, description="An API key of this service."
+)
 
 
 @dataclass(frozen=True)

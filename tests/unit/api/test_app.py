@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from api.app import create_app
+from api.auth import scopes_of_routes
 from tests.api_service import make_settings
 
 HEAVY = ("torch", "open_clip", "torchvision", "transformers", "pyarrow", "api.serving")
@@ -41,4 +42,16 @@ def test_the_openapi_document_can_be_made(tmp_path: Path) -> None:
     schema = create["requestBody"]["content"]["application/json"]["schema"]
     assert "$ref" not in str(schema)
     assert "training_file" in schema["properties"]
-    assert create["security"] == [{"HTTPBearer": []}]
+    assert create["security"] == [{"api_key": ["jobs:write"]}]
+    assert document["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
+    assert "security" not in document["paths"]["/healthz"]["get"]
+
+
+def test_the_openapi_document_says_what_every_route_needs(tmp_path: Path) -> None:
+    app = create_app(make_settings(tmp_path))
+    document = app.openapi()
+    for (method, path), scope in scopes_of_routes(app).items():
+        operation = document["paths"][path][method.lower()]
+        assert operation.get("security", []) == ([] if scope is None else [{"api_key": [scope]}])
+        if scope is not None:
+            assert {"401", "403", "429"} <= operation["responses"].keys()
