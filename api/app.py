@@ -9,13 +9,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api import errors
-from api.auth import authenticate
+from api.auth import scopes_of_routes
 from api.context import RequestContext
+from api.origin import OriginCheck
 from api.reference.document import operation_id
-from api.routes import comparisons, features, files, health, inference, jobs, models, reference
+from api.routes import (
+    audit,
+    comparisons,
+    features,
+    files,
+    health,
+    inference,
+    jobs,
+    keys,
+    models,
+    projects,
+    reference,
+    usage,
+)
 from api.services import open_services
 from core.settings import Settings
 
@@ -39,20 +53,29 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     errors.install(app)
+    app.add_middleware(OriginCheck, settings=settings)
     app.add_middleware(RequestContext)
     app.include_router(_keyed_routes())
     app.include_router(health.router)
     app.include_router(reference.router)
+    scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope
     return app
 
 
 def _keyed_routes() -> APIRouter:
-    """Every route but the health check: whatever is added here asks for a key."""
-    keyed = APIRouter(
-        prefix="/v1",
-        dependencies=[Depends(authenticate)],
-        responses=errors.documented(400, 401, 404, 503),
-    )
-    for resource in (files, jobs, models, inference, features, comparisons):
+    """Every route that asks for a key, which is all but the health check."""
+    keyed = APIRouter(prefix="/v1", responses=errors.documented(400, 401, 403, 404, 429, 503))
+    for resource in (
+        files,
+        jobs,
+        models,
+        inference,
+        features,
+        comparisons,
+        keys,
+        projects,
+        usage,
+        audit,
+    ):
         keyed.include_router(resource.router)
     return keyed

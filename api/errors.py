@@ -6,6 +6,7 @@ get the exception they expect from the status alone, and repeat nothing that can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from core.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    QuotaExceeded,
+    RateLimited,
     ServiceError,
     StorageFault,
     TooLarge,
@@ -36,6 +39,8 @@ _STATUS: Mapping[type[ServiceError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    RateLimited: 429,
+    QuotaExceeded: 429,
     Unavailable: 503,
     StorageFault: 507,
 }
@@ -102,12 +107,20 @@ def _advice(status: int) -> dict[str, str]:
     return {}
 
 
+def _advice_on(error: ServiceError) -> dict[str, str]:
+    if isinstance(error, RateLimited):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+    if isinstance(error, QuotaExceeded):
+        return {"x-should-retry": "false"}  # OpenAI's SDK would repeat every 429
+    return {}
+
+
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     status = status_of(error)
     if status == 500:
         raise error  # unforeseen: logged and answered by `api.context`
-    return error_response(status, error.message, error.code, error.param)
+    return error_response(status, error.message, error.code, error.param, _advice_on(error))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -119,7 +132,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     """What Starlette and FastAPI refuse by themselves: routes, methods, unreadable requests."""
     assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"
     if error.status_code == 404:
         message = f"There is no route {where}."
         return error_response(404, message, "unknown_url")

@@ -10,7 +10,10 @@ from typing import Annotated
 import httpx
 from fastapi import Depends, Request
 
+from api.metering import Meter
+from api.rates import RateLimiter
 from api.spool import sweep
+from core.access.key_hash import KeyHash
 from core.learning.methods import registry
 from core.objects import ObjectStore
 from core.records.engine import Database
@@ -27,6 +30,9 @@ class Services:
     database: Database
     store: ObjectStore
     inference: httpx.AsyncClient
+    hashing: KeyHash
+    meter: Meter
+    rates: RateLimiter
 
 
 @asynccontextmanager
@@ -35,15 +41,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     registry()  # imported now rather than inside the first request's transaction
     store = ObjectStore.from_settings(settings)
     sweep(settings.spool_directory)
+    hashing = KeyHash.from_settings(settings)
     database = Database(settings.resolved_database_url)
+    meter = Meter(database)
     inference = httpx.AsyncClient(
         base_url=settings.resolved_serving_url,
         timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
         trust_env=False,  # a proxy has no business between two processes of one service
     )
     try:
-        async with inference:
-            yield Services(settings, database, store, inference)
+        async with inference, meter.running():
+            yield Services(
+                settings, database, store, inference, hashing, meter, RateLimiter(database)
+            )
     finally:
         database.close()
 

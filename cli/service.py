@@ -8,6 +8,7 @@ from types import TracebackType
 
 import httpx
 
+from cli.binding import check_start
 from cli.prepare import prepare
 from cli.processes import Child
 from core.settings import Settings
@@ -40,6 +41,7 @@ class Service:
 
     def __enter__(self) -> Service:
         prepare(self.settings)
+        check_start(self.settings)  # the API would refuse too, but in its log
         for child in self.children:
             child.start()
         try:

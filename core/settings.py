@@ -59,6 +59,29 @@ class Settings(BaseSettings):
         2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
     )
 
+    # Who may reach it.
+    key_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What API keys are hashed with, the same for every API process. Default: a "
+        "file in data_dir that the first start makes.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names, separated by commas, under which the API may be asked for beside "
+        "loopback names and the address it binds to.",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Origins (https://example.org), separated by commas, whose pages may change "
+        "something beside pages of the API's own host.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For "
+        "is believed. Default: none.",
+    )
+
     # Jobs.
     worker_slots: int = Field(1, ge=1, description="Jobs one worker runs at a time.")
     poll_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the job table.")
@@ -148,6 +171,11 @@ class Settings(BaseSettings):
     def cache_directory(self) -> Path:
         """What can be made again: fetched archives, decoded pixels, loaded models."""
         return self.data_dir.resolve() / "cache"
+
+    @cached_property
+    def key_secret_path(self) -> Path:
+        """Where the secret that API keys are hashed with lies, unless it is a setting."""
+        return self.data_dir.resolve() / "key_secret"
 
     @cached_property
     def api_key_path(self) -> Path:

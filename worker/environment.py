@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from core.settings import Settings
 
-_NOT_FOR_TRAINERS = ("LIPSUM_DATABASE_URL", "LIPSUM_BROKER_URL")
+_NOT_FOR_TRAINERS = ("LIPSUM_DATABASE_URL", "LIPSUM_BROKER_URL", "LIPSUM_KEY_SECRET")
 
 
 def trainer_environment(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with every fault and an example of every answer."""
+"""The OpenAPI document: FastAPI's, with the scope each route needs and examples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+
+from api.auth import BEARER, scopes_of_routes
 
 Document = dict[str, Any]
 
@@ -35,8 +37,12 @@ def openapi_document(app: FastAPI) -> Document:
     if app.openapi_schema is None:
         app.description = _ABOUT
         document = app.openapi()
+        scopes = scopes_of_routes(app)
         for operation in operations(document):
             _add_examples(operation)
+            scope = scopes.get((operation["x-method"], operation["x-path"]))
+            if scope is not None:
+                operation["security"] = [{BEARER: [scope]}]
         app.openapi_schema = document
     return app.openapi_schema
 

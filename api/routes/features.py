@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.asked_models import asked_model, members, no_features
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described, parse_json
 from api.errors import documented
 from api.predictions import embed
@@ -23,7 +23,12 @@ Features = list[float] | list[list[float]]
 _ANSWERS = documented(413, 507)
 
 
-@router.post("/feature-extraction", openapi_extra=described(FeatureRequest), responses=_ANSWERS)
+@router.post(
+    "/feature-extraction",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(FeatureRequest),
+    responses=_ANSWERS,
+)
 async def feature_extraction(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Features:
@@ -32,7 +37,12 @@ async def feature_extraction(
     return await extract(services, principal, model_id, body)
 
 
-@router.post("/embeddings", openapi_extra=described(EmbeddingRequest), responses=_ANSWERS)
+@router.post(
+    "/embeddings",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(EmbeddingRequest),
+    responses=_ANSWERS,
+)
 async def create_embeddings(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Embeddings:

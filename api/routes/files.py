@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.downloads import Stored, documented_download, download
 from api.errors import documented
 from api.schemas.files import FileDeleted, FileObject, file_object
@@ -19,7 +19,7 @@ from core.datasets.limits import Limits
 from core.datasets.structure import inspect
 from core.errors import InvalidRequest, NotFound, StorageFault
 from core.objects import ObjectStore
-from core.records import datasets, files
+from core.records import audit, datasets, files, quotas
 from core.records.tables import File
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -43,17 +43,23 @@ _FORM = {
 }
 
 
-@router.post("", openapi_extra=_FORM, responses=documented(413, 507))
+@router.post(
+    "",
+    dependencies=[needs("files:write")],
+    openapi_extra=_FORM,
+    responses=documented(413, 507),
+)
 async def upload_file(
     request: Request, principal: Authenticated, services: InServices
 ) -> FileObject:
     """Streams the file to storage. A refused file leaves nothing behind."""
+    await run_in_threadpool(_check_room, services, principal, 1)
     async with receive_upload(request, services.settings) as upload:
         row = await run_in_threadpool(_keep, services, principal, upload)
     return file_object(row)
 
 
-@router.get("")
+@router.get("", dependencies=[needs("files:read")])
 def list_files(
     principal: Authenticated,
     services: InServices,
@@ -75,7 +81,7 @@ def list_files(
     return list_of([file_object(row) for row in page.items], page.has_more)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", dependencies=[needs("files:read")])
 def retrieve_file(file_id: str, principal: Authenticated, services: InServices) -> FileObject:
     """One file."""
     return file_object(_get(services, principal, file_id))
@@ -83,6 +89,7 @@ def retrieve_file(file_id: str, principal: Authenticated, services: InServices) 
 
 @router.get(
     "/{file_id}/content",
+    dependencies=[needs("files:read")],
     response_class=Response,
     responses=documented_download("application/octet-stream"),
 )
@@ -95,11 +102,12 @@ def download_file(
     return download(request, services.store, stored)
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", dependencies=[needs("files:write")])
 def delete_file(file_id: str, principal: Authenticated, services: InServices) -> FileDeleted:
     """The file is gone for its project; jobs that were made from it are not."""
     with services.database.write() as session:
         files.delete(session, principal.project_id, file_id)
+        audit.note(session, principal.actor, "file.delete", file_id)
     return FileDeleted(id=file_id)
 
 
@@ -112,8 +120,11 @@ def _keep(services: Services, principal: Principal, upload: Upload) -> File:
     """Checked, stored, and only then a row: a row never names what is not there."""
     dataset = _inspected(services, upload)
     key = f"files/{principal.project_id}/{upload.sha256}"
+    _check_room(services, principal, upload.size, key)
     _store(services.store, key, upload)
+    owner = principal.project_id, principal.key_id
     with services.database.write() as session:
+        quotas.check_bytes(session, *owner, upload.size, key)
         if dataset is not None:
             datasets.create(
                 session,
@@ -125,7 +136,7 @@ def _keep(services: Services, principal: Principal, upload: Upload) -> File:
                 structure=dataset,
                 index_key=f"datasets/{principal.project_id}/{upload.sha256}/index.parquet",
             )
-        return files.create(
+        row = files.create(
             session,
             principal.project_id,
             filename=upload.filename,
@@ -135,7 +146,19 @@ def _keep(services: Services, principal: Principal, upload: Upload) -> File:
             object_key=key,
             dataset_version=None if dataset is None else upload.sha256,
             structure=dataset,
+            key_id=principal.key_id,
         )
+        audit.note(session, principal.actor, "file.create", row.id)
+        return row
+
+
+def _check_room(
+    services: Services, principal: Principal, size: int, key: str | None = None
+) -> None:
+    """Before anything is stored; it is asked again, for certain, when the row is written."""
+    owner = principal.project_id, principal.key_id
+    with services.database.read() as session:
+        quotas.check_bytes(session, *owner, size, key, lock=False)
 
 
 def _inspected(services: Services, upload: Upload) -> dict[str, Any] | None:

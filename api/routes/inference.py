@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.asked_models import asked_model, members, own_classes_only
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described
 from api.dispatch import Task, task_of
 from api.errors import documented
@@ -40,8 +40,12 @@ def _or_image(extra: dict[str, Any]) -> dict[str, Any]:
     return extra
 
 
-@router.post("", openapi_extra=_or_image(described(TaskRequest, FeatureRequest)),
-             responses=_ANSWERS)  # fmt: skip
+@router.post(
+    "",
+    dependencies=[needs("models:infer")],
+    openapi_extra=_or_image(described(TaskRequest, FeatureRequest)),
+    responses=_ANSWERS,
+)
 async def ask_model(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Labels | features.Features:
@@ -56,7 +60,10 @@ async def ask_model(
 
 
 @router.post(
-    "/zero-shot-image-classification", openapi_extra=described(TaskRequest), responses=_ANSWERS
+    "/zero-shot-image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(TaskRequest),
+    responses=_ANSWERS,
 )
 async def zero_shot_image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices
@@ -68,7 +75,10 @@ async def zero_shot_image_classification(
 
 
 @router.post(
-    "/image-classification", openapi_extra=_or_image(described(TaskRequest)), responses=_ANSWERS
+    "/image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=_or_image(described(TaskRequest)),
+    responses=_ANSWERS,
 )
 async def image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices

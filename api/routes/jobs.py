@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described, json_body
 from api.errors import documented
 from api.schemas.jobs import (
@@ -26,7 +26,7 @@ from core.ids import new_id
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import resolve_job
-from core.records import events, files, jobs, models, results
+from core.records import audit, events, files, jobs, models, quotas, results
 from core.records.tables import Job
 from core.validation import shown
 
@@ -46,7 +46,12 @@ def _refuse_metadata_filter(request: Request) -> None:
         )
 
 
-@router.post("", openapi_extra=described(JobRequest), responses=documented(413))
+@router.post(
+    "",
+    dependencies=[needs("jobs:write")],
+    openapi_extra=described(JobRequest),
+    responses=documented(413),
+)
 def create_job(
     body: Annotated[JobRequest, Depends(json_body(JobRequest))],
     background: BackgroundTasks,
@@ -60,12 +65,14 @@ def create_job(
         spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
     written = body.model_dump(mode="json", exclude_unset=True)
     with services.database.write() as session:
-        job = jobs.create(session, principal.project_id, spec, written)
+        quotas.check_jobs(session, principal.project_id, principal.key_id)
+        job = jobs.create(session, principal.project_id, spec, written, key_id=principal.key_id)
+        audit.note(session, principal.actor, "job.create", job.id)
     background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
     return _whole(services, principal, job.id)
 
 
-@router.get("", dependencies=[Depends(_refuse_metadata_filter)])
+@router.get("", dependencies=[needs("jobs:read"), Depends(_refuse_metadata_filter)])
 def list_jobs(
     principal: Authenticated,
     services: InServices,
@@ -83,24 +90,25 @@ def list_jobs(
     )
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", dependencies=[needs("jobs:read")])
 def retrieve_job(job_id: str, principal: Authenticated, services: InServices) -> FineTuningJob:
     """One job, with its results and every status it had."""
     return _whole(services, principal, job_id)
 
 
-@router.post("/{job_id}/cancel", responses=documented(409))
+@router.post("/{job_id}/cancel", dependencies=[needs("jobs:write")], responses=documented(409))
 def cancel_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A job that waits is cancelled at once; one that runs is `cancelling` until it stopped."""
     with services.database.write() as session:
         jobs.request_cancel(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.cancel", job_id)
     background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
     return _whole(services, principal, job_id)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", dependencies=[needs("jobs:read")])
 def list_events(
     job_id: str,
     principal: Authenticated,
@@ -125,7 +133,7 @@ def list_events(
     return list_of([event_object(event) for event in page.items], page.has_more)
 
 
-@router.get("/{job_id}/checkpoints")
+@router.get("/{job_id}/checkpoints", dependencies=[needs("jobs:read")])
 def list_checkpoints(
     job_id: str,
     principal: Authenticated,

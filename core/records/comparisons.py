@@ -25,6 +25,8 @@ def create(
     comparison_id: str,
     request: Mapping[str, Any],
     contenders: Sequence[Mapping[str, Any]],
+    *,
+    key_id: str | None = None,
 ) -> Comparison:
     """A new comparison and its contenders, in order: label, method, of, and job_id where there
     is a job already."""
@@ -32,6 +34,7 @@ def create(
         insert(Comparison).values(
             id=comparison_id,
             project_id=project_id,
+            key_id=key_id,
             request=dict(request),
             status="running",
             user_metadata=request.get("metadata"),

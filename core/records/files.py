@@ -32,6 +32,7 @@ def create(
     status: str = "processed",
     status_details: str | None = None,
     job_id: str | None = None,
+    key_id: str | None = None,
 ) -> File:
     """The row of a file whose object is stored already."""
     row = first(
@@ -50,6 +51,7 @@ def create(
             dataset_version=dataset_version,
             structure=structure,
             job_id=job_id,
+            key_id=key_id,
             created_at=now(),
         )
         .returning(File),

@@ -20,11 +20,19 @@ from core.records.rows import every, first
 from core.records.tables import Job, JobTransition
 
 
-def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[str, Any]) -> Job:
+def create(
+    session: Session,
+    project_id: str,
+    spec: JobSpec,
+    request: Mapping[str, Any],
+    *,
+    key_id: str | None = None,
+) -> Job:
     """A new job with its first transition, its first event and its doorbell.
 
-    `request` is the body as the user wrote it. The job waits in `validating_files` while one of
-    its dataset versions is unchecked, else in `queued`. Ring `core.doorbell` after the commit.
+    `request` is the body as the user wrote it, `key_id` the key it came with. The job waits in
+    `validating_files` while one of its dataset versions is unchecked, else in `queued`. Ring
+    `core.doorbell` after the commit.
     """
     versions = [dataset.version for dataset in spec.datasets]
     unchecked = datasets.unchecked(session, project_id, versions)
@@ -35,6 +43,7 @@ def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[st
         .values(
             id=spec.job_id,
             project_id=project_id,
+            key_id=key_id,
             request=dict(request),
             spec=spec.model_dump(mode="json"),
             spec_digest=spec_digest(spec),

@@ -81,18 +81,87 @@ class Project(Base):
 
 
 class ApiKey(Base):
-    """A secret's SHA-256. The secret has 256 random bits, so one round of hashing is enough."""
+    """Who asks: a name, what it may do, until when. What it is known by is in `key_secrets`."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
-    hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON())  # core.access.scopes
     prefix: Mapped[str]  # the secret's first characters, shown so that a person can tell keys apart
     created_at: Mapped[float]
+    expires_at: Mapped[float | None]
     last_used_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+
+
+class KeySecret(Base):
+    """A digest that opens a key: one, and for a while after a rotation the one before it too.
+
+    The secret has 256 random bits, so one round of hashing is enough.
+    """
+
+    __tablename__ = "key_secrets"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    keyed_with: Mapped[str | None]  # KeyHash.fingerprint; NULL is a bare SHA-256, which opens none
+    created_at: Mapped[float]
+    valid_until: Mapped[float | None]
+
+
+class LimitRow(Base):
+    """What a key or a project is limited to (core.access.limits). No row: to nothing."""
+
+    __tablename__ = "limits"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)  # of the key or the project
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    requests_per_minute: Mapped[int | None]
+    concurrent_jobs: Mapped[int | None]
+    stored_bytes: Mapped[int | None]
+    device_seconds_per_month: Mapped[int | None]
+
+
+class RateBucket(Base):
+    """Requests a limited key or project may still make; it fills up again as time passes."""
+
+    __tablename__ = "rate_buckets"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    tokens: Mapped[float]
+    filled_at: Mapped[float]  # when there were that many
+
+
+class RequestCount(Base):
+    """How many requests a key made in a month."""
+
+    __tablename__ = "request_counts"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)  # YYYY-MM, of UTC
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    requests: Mapped[int]
+
+
+class AuditLine(Base):
+    """One change: who made it to what, when, from where. Written with the change, never changed."""
+
+    __tablename__ = "audit_lines"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))  # whose thing was changed
+    key_id: Mapped[str | None]  # NULL is the operator at the command line
+    action: Mapped[str]
+    object_id: Mapped[str]
+    address: Mapped[str | None]
+    request_id: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
 
 
 class File(Base):
@@ -120,6 +189,7 @@ class File(Base):
     dataset_version: Mapped[str | None]
     structure: Mapped[dict[str, Any] | None]  # splits and classes, as read from the archive's names
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    key_id: Mapped[str | None]  # of the key that made it or its job; NULL where that was not noted
     created_at: Mapped[float]
     deleted_at: Mapped[float | None]
 
@@ -185,6 +255,7 @@ class Job(Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
 
     # What was asked.
+    key_id: Mapped[str | None]  # of the key that asked; NULL where that was not noted
     request: Mapped[dict[str, Any]]  # as the user wrote it
     spec: Mapped[dict[str, Any]]  # core.jobs.spec.JobSpec
     spec_digest: Mapped[str]  # equal for jobs that do the same work
@@ -228,6 +299,7 @@ class JobTransition(Base):
     """One change of a job's status."""
 
     __tablename__ = "job_transitions"
+    __table_args__ = (Index(None, "project_id", "at"),)  # what a month's usage adds up
 
     id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
@@ -302,6 +374,7 @@ class Comparison(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    key_id: Mapped[str | None]  # of the key that asked; NULL where that was not noted
     request: Mapped[dict[str, Any]]  # as the user wrote it
     status: Mapped[str]
     error_message: Mapped[str | None]

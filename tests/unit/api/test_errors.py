@@ -94,6 +94,8 @@ def test_every_class_of_fault_has_its_status() -> None:
         errors.NotFound: 404,
         errors.Conflict: 409,
         errors.Unavailable: 503,
+        errors.RateLimited: 429,
+        errors.QuotaExceeded: 429,
         errors.StorageFault: 507,
         errors.ServiceError: 500,
     }

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 from sqlalchemy import update
 
-from core.records import events, leases, outbox
+from core.access.limits import Limits
+from core.errors import QuotaExceeded, Unauthenticated
+from core.records import events, files, keys, leases, limits, outbox, quotas, rates, usage
 from core.records.engine import Database
 from core.records.events import Line
 from core.records.tables import OutboxRow
+from core.records.usage import Month
 from tests import service_builders as build
 
 
@@ -87,6 +90,87 @@ def test_a_bell_is_rung_once_by_sweepers_at_once(database: Database) -> None:
 
     _at_once(4, ring)
     assert len(rung) == len(set(rung)) == 4
+
+
+def test_the_last_of_a_quota_is_given_once(database: Database) -> None:
+    project = build.project(database)
+    with database.write() as session:
+        key, _ = build.key(session, project)
+        limits.put(session, project, project, Limits(stored_bytes=100))
+    stored: list[int] = []
+
+    def store(writer: int) -> None:
+        try:
+            with database.write() as session:
+                name = f"object-{writer}"
+                quotas.check_bytes(session, project, key.id, 60, name)
+                files.create(
+                    session,
+                    project,
+                    filename=name,
+                    purpose="user_data",
+                    size=60,
+                    sha256=name,
+                    object_key=name,
+                )
+        except QuotaExceeded:
+            return
+        stored.append(writer)
+
+    _at_once(6, store)
+    assert len(stored) == 1
+
+
+def test_rotations_at_once_leave_one_secret(database: Database) -> None:
+    project = build.project(database)
+    with database.write() as session:
+        key, _ = build.key(session, project)
+    made: list[str] = []
+
+    def rotate(_writer: int) -> None:
+        with database.write() as session:
+            made.append(keys.rotate(session, project, key.id, build.HASHING, 0.0)[1])
+
+    _at_once(4, rotate)
+    live = [secret for secret in made if _opens(database, secret)]
+    assert len(live) == 1
+
+
+def test_a_bucket_is_not_emptied_twice(database: Database) -> None:
+    project = build.project(database)
+    granted: list[int] = []
+
+    def take(_writer: int) -> None:
+        for _ in range(5):
+            with database.write() as session:
+                granted.append(rates.take(session, project, "key-a", 10, 1).granted)
+
+    _at_once(4, take)
+    assert sum(granted) in (10, 11)
+
+
+def test_requests_counted_at_once_all_count(database: Database) -> None:
+    project = build.project(database)
+    with database.write() as session:
+        key, _ = build.key(session, project)
+
+    def count(_writer: int) -> None:
+        for _ in range(5):
+            with database.write() as session:
+                usage.count_requests(session, project, key.id, 2)
+
+    _at_once(4, count)
+    with database.read() as session:
+        assert usage.requests(session, project, Month.present(session)) == {key.id: 40}
+
+
+def _opens(database: Database, secret: str) -> bool:
+    try:
+        with database.read() as session:
+            keys.authenticate(session, secret, build.HASHING)
+    except Unauthenticated:
+        return False
+    return True
 
 
 def _at_once(writers: int, work: Callable[[int], None]) -> None:
