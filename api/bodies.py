@@ -32,6 +32,15 @@ def json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
     return read
 
 
+def optional_json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """The same, where no body at all stands for an empty object: SDKs send none unless asked."""
+
+    async def read(request: Request) -> Body:
+        return parse_json(await read_body(request, JSON_BYTES) or b"{}", model)
+
+    return read
+
+
 def parse_json(body: bytes, model: type[Body]) -> Body:
     """JSON bytes as that model. Raises InvalidRequest naming every field at fault."""
     if b"\\u0000" in body:
@@ -72,14 +81,16 @@ def declared_length(request: Request) -> int | None:
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def described(*models: type[BaseModel]) -> dict[str, Any]:
+def described(*models: type[BaseModel], required: bool = True) -> dict[str, Any]:
     """FastAPI's `openapi_extra` for a body that is read as one of these."""
     schemas = []
     for model in models:
         schema = model.model_json_schema()
         schemas.append(_inlined(schema, schema.pop("$defs", {})))
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
+    }
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

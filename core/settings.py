@@ -91,8 +91,18 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         10.0, gt=0, description="Seconds between sweeps for dead leases and unheard doorbells."
     )
-    cancel_grace_seconds: float = Field(
-        10.0, ge=0, description="Seconds between SIGTERM and SIGKILL of a trainer."
+    stop_grace_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="Seconds a trainer has to save its state and stop, before it is killed.",
+    )
+    checkpoint_seconds: float = Field(
+        120.0, gt=0, description="Seconds of training between two checkpoints."
+    )
+    deterministic: bool = Field(
+        False,
+        description="Train with deterministic kernels on a GPU too, slower: a job that was "
+        "interrupted then ends bit for bit as one that was not, as it does on the CPU anyway.",
     )
     stall_seconds: float = Field(
         1800.0, gt=0, description="Seconds without progress after which a trainer is killed."

@@ -5,7 +5,8 @@ What it does is told by the job's hyperparameters, so that each test orders its 
 Steps: `work` (report a step), `sleep` (until it is killed), `spin` (report progress until it is
 killed), `die` (SIGKILL itself), `exit` (code 3), `fail` (report a failure), `garbage` (write no
 message), `overflow` (a number too large), `stubborn` (ignore SIGTERM, then sleep), `child` (leave a
-child behind).
+child behind), `checkpoint` (store a state), `patient` (wait for SIGTERM, store a state, stop),
+`differ` (report the step before this one again, otherwise).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from core.jobs.checkpoint import StoredPart
 from core.jobs.messages import (
     Artifact,
+    Checkpoint,
     DatasetChecked,
     Event,
     Failed,
@@ -29,12 +32,14 @@ from core.jobs.messages import (
     Metrics,
     Progress,
     SplitResult,
+    Stopped,
     StoredModel,
     encode,
 )
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
 from core.settings import load_settings
+from worker.handover import read_checkpoints
 from worker.parent_death import die_with_parent
 
 
@@ -53,12 +58,17 @@ def main() -> None:
             )
         _say(options, Finished())
         return
+    handed = [reference.step for reference in read_checkpoints(Path(options.work))]
+    _say(options, Event(message=f"handed {handed}"))
+    if options.duty == "keep":
+        _keep(options, spec, handed[0])
+        return
     for number, step in enumerate(script, 1):
-        _do(options, step, number, len(script))
+        _do(options, spec, step, number, len(script))
     _publish(options, spec)
 
 
-def _do(options: argparse.Namespace, step: str, number: int, total: int) -> None:
+def _do(options: argparse.Namespace, spec: JobSpec, step: str, number: int, total: int) -> None:
     print(f"doing {step}")
     if step == "work":
         fraction = number / total
@@ -90,6 +100,18 @@ def _do(options: argparse.Namespace, step: str, number: int, total: int) -> None
     elif step == "overflow":
         _say(options, Progress(phase="training", step=2**80, fraction=0.5))
         time.sleep(3600)
+    elif step == "checkpoint":
+        _checkpoint(options, spec, number)
+    elif step == "patient":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        _say(options, Event(message="patient"))
+        signal.sigwait({signal.SIGTERM})
+        _checkpoint(options, spec, number)
+        _say(options, Stopped())
+        sys.exit(0)
+    elif step == "differ":
+        _say(options, Metrics(seed=0, step=number - 1, values={"loss": 77.0}))
+        time.sleep(3600)
     elif step == "child":
         child = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(3600)"], pass_fds=[options.reports_fd]
@@ -97,6 +119,34 @@ def _do(options: argparse.Namespace, step: str, number: int, total: int) -> None
         _say(options, Event(message="child", data={"pid": child.pid}))
     else:
         raise ValueError(step)
+
+
+def _checkpoint(options: argparse.Namespace, spec: JobSpec, step: int) -> None:
+    store = ObjectStore.from_settings(load_settings())
+    key = f"jobs/{spec.job_id}/attempts/{options.attempt}/checkpoints/{step}"
+    stored = store.put_bytes(key, b"state")
+    part = StoredPart(object_key=key, sha256=stored.sha256, size=stored.size)
+    _say(options, Checkpoint(run=0, step=step, parts={"0.state": part}))
+
+
+def _keep(options: argparse.Namespace, spec: JobSpec, step: int) -> None:
+    store = ObjectStore.from_settings(load_settings())
+    prefix = f"jobs/{spec.job_id}/attempts/{options.attempt}"
+    stored = store.put_bytes(f"{prefix}/checkpoint.tar", b"weights")
+    _say(
+        options,
+        StoredModel(
+            id=f"{spec.model_id}:step-{step}",
+            kind="checkpoint",
+            object_key=stored.key,
+            sha256=stored.sha256,
+            size=stored.size,
+            members={},
+            seed=0,
+            step=step,
+        ),
+    )
+    _say(options, Finished())
 
 
 def _publish(options: argparse.Namespace, spec: JobSpec) -> None:

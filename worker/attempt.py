@@ -3,6 +3,10 @@
 An attempt holds a lease and a trainer. It beats the lease's heart, relays what the trainer
 reports, watches that the trainer gets on, stops it when it must, and writes how it ended. It
 never waits: `step` does what is due and `next_due` says when to call it again.
+
+A trainer is stopped in two ways. What it has done is wanted when its job is paused, its worker
+stops, or the job is cancelled and to be kept: SIGTERM, time to save, SIGKILL. Nothing of it is
+wanted when the job is cancelled, or the trainer hangs or talks nonsense: SIGKILL at once.
 """
 
 from __future__ import annotations
@@ -14,10 +18,10 @@ from typing import Literal
 import structlog
 
 from core.errors import Unavailable
-from core.jobs.messages import Failed, Finished
-from core.records import leases, publishing
+from core.jobs.messages import Failed, Finished, Stopped
+from core.records import leases, metrics, publishing
 from core.records.engine import Database, Session
-from core.records.leases import Claim, LeaseLost, Outcome
+from core.records.leases import Claim, LeaseLost, Order, Outcome
 from core.settings import Settings
 from worker.clock import Clock
 from worker.inbox import Inbox
@@ -30,7 +34,7 @@ HEARTBEATS_PER_LEASE = 3
 MOST_BREAKDOWNS = 3  # before the job is left to the sweeper
 _AT_ONCE = 1_000  # messages read in one step, so that no trainer keeps the others waiting
 
-Ending = Literal["cancelled", "shutdown", "stalled", "broken"]
+Ending = Literal["saved", "cancelled", "stalled", "broken"]
 
 
 class Attempt:
@@ -56,6 +60,7 @@ class Attempt:
         self._inbox = Inbox()
         self._ending: Ending | None = None  # why we stop the trainer
         self._fault = ""  # what is broken
+        self._is_final = False  # whether trying again would end alike
         self._verdict: Callable[[Session], Outcome] | None = None
         self._lease_ends = claimed_at + settings.lease_seconds
         self._heartbeat_at = claimed_at + settings.lease_seconds / HEARTBEATS_PER_LEASE
@@ -76,6 +81,10 @@ class Attempt:
             self._step()
         except LeaseLost:
             self._forget("another worker may hold it")
+        except metrics.Differs as difference:
+            self._inbox.clear()
+            self._is_final = True
+            self._break(str(difference))
         except Exception as error:
             self._break_down(error)
 
@@ -85,12 +94,12 @@ class Attempt:
         return not self.process.at_end and self._inbox.room > 0
 
     def look(self) -> None:
-        """Somebody rang: the job may be cancelled, so ask now."""
+        """Somebody rang: the job may be cancelled or paused, so ask now."""
         self._heartbeat_at = min(self._heartbeat_at, self._clock.now())
 
     def stop(self) -> None:
         """The worker is stopping."""
-        self._end("shutdown")
+        self._end("saved")
 
     def next_due(self) -> float:
         """When `step` has something to do although nothing was reported."""
@@ -138,14 +147,14 @@ class Attempt:
             return
         try:
             with self._database.write() as session:
-                status = leases.heartbeat(session, self.claim, self._settings.lease_seconds)
+                order = leases.heartbeat(session, self.claim, self._settings.lease_seconds)
         except Unavailable as error:
             self._log.warning("no heartbeat", error=error.message)
             self._heartbeat_at = self._clock.now() + RETRY_SECONDS
             return
         self._lease_ends = sent_at + self._settings.lease_seconds
         self._heartbeat_at = sent_at + self._settings.lease_seconds / HEARTBEATS_PER_LEASE
-        self._heed(status)
+        self._heed(order)
 
     def _relay(self) -> None:
         batch = self._inbox.batch()
@@ -153,18 +162,20 @@ class Attempt:
             return
         try:
             with self._database.write() as session:
-                status = leases.relay(session, self.claim, batch)
+                order = leases.relay(session, self.claim, batch)
         except Unavailable as error:
             self._log.warning("reports wait", error=error.message)
             self._relay_at = self._clock.now() + RETRY_SECONDS
             return
         self._inbox.relayed()
         self._relay_at = self._clock.now() + RELAY_SECONDS
-        self._heed(status)
+        self._heed(order)
 
-    def _heed(self, status: str) -> None:
-        if status == "cancelling":
+    def _heed(self, order: Order) -> None:
+        if order == "cancel":
             self._end("cancelled")
+        elif order == "save":
+            self._end("saved")
 
     def _watch(self) -> None:
         """Stops a trainer that does not get on, or does not end when it should."""
@@ -172,10 +183,10 @@ class Attempt:
         if self._kill_at is not None and now >= self._kill_at:
             self._killed = True
             self.process.kill()
-            self._kill_at = now + self._settings.cancel_grace_seconds + RETRY_SECONDS
+            self._kill_at = now + self._settings.stop_grace_seconds + RETRY_SECONDS
         said_all = self._inbox.last_word is not None or self.process.at_end
         if said_all and self._kill_at is None:  # it has no more to say: it should exit by itself
-            self._kill_at = now + self._settings.cancel_grace_seconds
+            self._kill_at = now + self._settings.stop_grace_seconds
         if now - self._moved_at >= self._settings.stall_seconds:
             self._end("stalled")
 
@@ -196,13 +207,18 @@ class Attempt:
         self._end("broken")
 
     def _end(self, ending: Ending) -> None:
-        """Asks the trainer to stop, and will not ask twice."""
-        if self._ending is not None:
+        """Asks the trainer to save and stop, once, or ends it."""
+        if self._ending is not None and (self._ending != "saved" or ending == "saved"):
             return
         self._log.info("stopping the trainer", why=ending)
         self._ending = ending
-        self._kill_at = self._clock.now() + self._settings.cancel_grace_seconds
-        self.process.terminate()
+        if ending == "saved":
+            self._kill_at = self._clock.now() + self._settings.stop_grace_seconds
+            self.process.terminate()
+        else:
+            self._kill_at = self._clock.now() + RETRY_SECONDS
+            self._killed = True
+            self.process.kill()
 
     def _forget(self, why: str) -> None:
         """The job is not ours any more: nothing is written."""
@@ -237,9 +253,9 @@ class Attempt:
             return self._failure("internal", self._fault)
         if isinstance(word, Finished):
             most = self._settings.max_attempts
-            end = leases.pass_check if self.claim.duty == "check" else publishing.publish
+            end = _ENDS[self.claim.duty]
             return lambda session: end(session, self.claim, messages, max_attempts=most)
-        if self._ending == "shutdown":
+        if self._ending == "saved" or isinstance(word, Stopped):
             return lambda session: leases.give_back(session, self.claim, messages)
         if isinstance(word, Failed):
             return self._failure(word.reason, word.message, word.param)
@@ -264,6 +280,7 @@ class Attempt:
             data={"exit_code": exit_code, "log": tail},
             messages=messages,
             max_attempts=self._settings.max_attempts,
+            is_final=self._is_final,
         )
 
     def _exit(self) -> str:
@@ -274,3 +291,10 @@ class Attempt:
         if code == -signal.SIGKILL and not self._killed:
             return f"{name} ended it, which is mostly the system running out of memory"
         return f"{name} ended it"
+
+
+_ENDS = {
+    "check": leases.pass_check,
+    "train": publishing.publish,
+    "keep": publishing.publish_kept,
+}

@@ -19,6 +19,8 @@ def trainer_environment(settings: Settings) -> dict[str, str]:
         variables.pop(name, None)
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     variables["OMP_NUM_THREADS"] = str(threads)
+    if settings.deterministic:
+        variables.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
     return variables
 
 

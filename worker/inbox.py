@@ -12,6 +12,7 @@ from core.jobs.messages import (
     Message,
     Progress,
     SplitResult,
+    Stopped,
     StoredModel,
 )
 
@@ -23,7 +24,7 @@ class Inbox:
     """Sorts messages into what is relayed as it comes and what waits for the end."""
 
     def __init__(self) -> None:
-        self.last_word: Finished | Failed | None = None
+        self.last_word: Finished | Stopped | Failed | None = None
         self._progress: Progress | None = None  # the newest, until it is relayed
         self._seen: Progress | None = None
         self._unrelayed: list[Message] = []
@@ -67,7 +68,7 @@ class Inbox:
             moved = self._seen is None or _place(message) != _place(self._seen)
             self._progress = self._seen = message
             return moved
-        if isinstance(message, Finished | Failed):
+        if isinstance(message, Finished | Stopped | Failed):
             self.last_word = message
             return True
         if isinstance(message, StoredModel | SplitResult | Artifact):

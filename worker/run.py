@@ -1,8 +1,9 @@
 """The trainer process: a job specification in, objects and reports out.
 
 Started by the supervisor as `python -m worker.run`, one process group per attempt. It knows no
-database: it reads the specification, writes objects under its attempt's prefix and reports on a
-pipe. Its last word is `finished` or `failed`; a process that ends without either was killed.
+database: it reads the specification and where to go on from, writes objects under its attempt's
+prefix and reports on a pipe. Its last word is `finished`, `failed`, or `stopped` after a SIGTERM;
+a process that ends without one was killed.
 """
 
 from __future__ import annotations
@@ -16,34 +17,41 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
-from core.jobs.messages import Failed, Finished
+from core.jobs.messages import Failed, Finished, Stopped
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
 from core.settings import load_settings
+from worker.handover import read_checkpoints
 from worker.parent_death import die_with_parent
 from worker.pipeline.cache import trim
 from worker.pipeline.reports import Reporter, SupervisorGone
 from worker.pipeline.workspace import Workspace
+from worker.stop_signal import StopRequested, StopSignal
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 when the job was done, 1 when it was reported as failed, 2 when nobody listens."""
+    """0 when the job was done or stopped in order, 1 when it was reported as failed, 2 when nobody
+    listens."""
     options = _parse(arguments)
     die_with_parent(options.parent)
-    reporter = Reporter(options.reports_fd)
+    stop = StopSignal()
+    stop.install()
+    reporter = Reporter(options.reports_fd, stop)
     try:
         last_word = _work(options, reporter)
         reporter.send(last_word)
     except SupervisorGone:
         return 2
-    return 0 if isinstance(last_word, Finished) else 1
+    return 1 if isinstance(last_word, Failed) else 0
 
 
 def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
     settings = load_settings()
     spec = JobSpec.model_validate_json(Path(options.spec).read_text(encoding="utf-8"))
     store = ObjectStore.from_settings(settings)
-    workspace = Workspace(spec, options.attempt, settings, store, reporter, Path(options.work))
+    directory = Path(options.work)
+    checkpoints = tuple(read_checkpoints(directory))
+    workspace = Workspace(spec, options.attempt, settings, store, reporter, directory, checkpoints)
     try:
         trim(settings.cache_directory, settings.cache_bytes)
         if options.duty == "check":
@@ -51,7 +59,9 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
 
             check_datasets(workspace)
             return Finished()
-        return perform(workspace)
+        return perform(workspace, options.duty)
+    except StopRequested:
+        return Stopped()
     except InvalidDataset as fault:
         return Failed(reason="invalid_dataset", message=fault.message, param=fault.param)
     except InvalidRequest as fault:
@@ -65,8 +75,9 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
         return Failed(reason="internal", message=f"{type(fault).__name__}: {fault}")
 
 
-def perform(workspace: Workspace) -> BaseModel:
-    """What a job is for, once its datasets are checked; its last word.
+def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
+    """What a job is for, once its datasets are checked, or the keeping of its last checkpoint; its
+    last word.
 
     Everything that needs torch is imported here: checking a dataset starts without it.
     """
@@ -76,7 +87,7 @@ def perform(workspace: Workspace) -> BaseModel:
     from core.learning.trainer import LossNotFinite
 
     try:
-        _duty(workspace.spec)(workspace)
+        _work_of(workspace.spec, duty)(workspace)
     except LossNotFinite as fault:
         return Failed(reason="loss_not_finite", message=str(fault))
     except torch.OutOfMemoryError as fault:
@@ -86,15 +97,18 @@ def perform(workspace: Workspace) -> BaseModel:
     return Finished()
 
 
-def _duty(spec: JobSpec) -> Callable[[Workspace], None]:
+def _work_of(spec: JobSpec, duty: str) -> Callable[[Workspace], None]:
     from core.learning.methods import registry
     from core.learning.methods.auto import Auto
     from worker.pipeline.choosing import run_choice
     from worker.pipeline.combining import run_combination
     from worker.pipeline.comparing import run_comparison
     from worker.pipeline.evaluating import run_evaluation
+    from worker.pipeline.keeping import keep_checkpoint
     from worker.pipeline.training import run_training
 
+    if duty == "keep":
+        return keep_checkpoint
     if spec.comparison is not None:
         return run_comparison
     method = registry()[spec.method]
@@ -114,7 +128,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", required=True, help="directory of this attempt")
     parser.add_argument("--reports-fd", required=True, type=int, help="pipe to the supervisor")
     parser.add_argument("--attempt", required=True, type=int)
-    parser.add_argument("--duty", required=True, choices=("check", "train"))
+    parser.add_argument("--duty", required=True, choices=("check", "train", "keep"))
     parser.add_argument("--parent", required=True, type=int, help="process id of the supervisor")
     return parser.parse_args(arguments)
 

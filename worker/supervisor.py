@@ -35,7 +35,7 @@ from worker.sweeper import Sweeper
 from worker.trainer_process import TRAINER_COMMAND, TrainerProcess
 from worker.waker import Waker
 
-STOP_SECONDS = 10.0  # after the grace, for the database to take the leases back
+STOP_SECONDS = 5.0  # after the grace, for the database to take the leases back
 
 
 def main(settings: Settings, command: Sequence[str] = TRAINER_COMMAND) -> int:
@@ -137,11 +137,11 @@ class Supervisor:
         self._waker.wake()
 
     def stop(self) -> None:
-        """Stops claiming, ends the trainers and gives their jobs back."""
+        """Stops claiming, has the trainers save and stop, and gives their jobs back."""
         if self._stop_by is not None:
             return
         self._log.info("stopping", attempts=len(self.attempts))
-        self._stop_by = self._clock.now() + self._settings.cancel_grace_seconds + STOP_SECONDS
+        self._stop_by = self._clock.now() + self._settings.stop_grace_seconds + STOP_SECONDS
         for attempt in self.attempts:
             attempt.stop()
 
@@ -215,7 +215,7 @@ class Supervisor:
         return True
 
     def _start(self, claim: Claim, claimed_at: float) -> None:
-        number = claim.attempt if claim.duty == "train" else claim.failures + 1
+        number = claim.failures + 1 if claim.duty == "check" else claim.attempt
         directory = self.work_directory / f"{claim.job_id}-{claim.duty}-{number}"
         environment = trainer_environment(self._settings)
         try:

@@ -1,9 +1,9 @@
 """What somebody has to do now and then, and what may take long: in a thread of the worker.
 
 It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
-has claimed, deletes the objects of ended jobs that no row names (nobody else deletes objects) and
-the directories of attempts. Its calls go to the network and to disks; in the supervisor's loop
-they would delay heartbeats.
+has claimed, deletes the objects of discarded checkpoints and those of ended jobs that no row names
+(nobody else deletes objects) and the directories of attempts. Its calls go to the network and to
+disks; in the supervisor's loop they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import comparisons, garbage, leases, outbox
+from core.records import checkpoints, comparisons, garbage, leases, outbox
 from core.records.engine import Database
 from core.settings import Settings
 
 MOST_RINGS = 16  # in one sweep: each worker that hears one looks for as many jobs as it can take
 QUIET_SECONDS = 3600.0  # after a job's end, before its unnamed objects are deleted
+RETRY_SECONDS = 7 * 86400.0  # after a job failed, in which a retry goes on from its checkpoint
 
 
 class Sweeper:
@@ -70,7 +71,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round. What fails is logged and tried again in the next."""
-        for duty in (self._reap, self._advance, self._ring, self._purge):
+        for duty in (self._reap, self._advance, self._ring, self._prune, self._purge):
             try:
                 duty()
             except ServiceError as error:
@@ -104,14 +105,32 @@ class Sweeper:
         rung = sum(doorbell.ring(self._settings) for _ in due[:MOST_RINGS])
         self._log.info("rang again", jobs=len(due), heard_by_broker=rung)
 
+    def _prune(self) -> None:
+        """Deletes what discarded checkpoints are made of, but for parts that others share."""
+        with self._database.write() as session:
+            checkpoints.discard_stale(session, RETRY_SECONDS)
+        with self._database.read() as session:
+            discarded = checkpoints.discarded(session)
+            shared = {job_id: checkpoints.usable_keys(session, job_id) for job_id in discarded}
+        for job_id, rows in discarded.items():
+            for key in checkpoints.keys(rows) - shared[job_id]:
+                self._store.delete(key)
+            with self._database.write() as session:
+                checkpoints.forget(session, rows)
+
     def _purge(self) -> None:
         with self._database.read() as session:
             jobs = garbage.jobs_to_purge(session, self._quiet_seconds)
         for job_id in jobs:
             with self._database.read() as session:
+                attempts = garbage.ended_attempts(session, job_id)
                 named = garbage.named_keys(session, job_id)
+            if attempts is None:
+                continue
             unnamed = [
-                item.key for item in self._store.list(f"jobs/{job_id}") if item.key not in named
+                item.key
+                for item in self._store.list(f"jobs/{job_id}")
+                if item.key not in named and _attempt_of(item.key) <= attempts
             ]
             for key in unnamed:
                 self._store.delete(key)
@@ -130,3 +149,9 @@ class Sweeper:
             return False
         shutil.rmtree(directory, ignore_errors=True)
         return True
+
+
+def _attempt_of(key: str) -> int:
+    """The n of `jobs/{job}/attempts/{n}/...`; 0 of a key that has none."""
+    parts = key.split("/")
+    return int(parts[3]) if len(parts) > 3 and parts[3].isdigit() else 0

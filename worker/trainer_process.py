@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from core.jobs.messages import Message, decode
 from core.records.leases import Claim
+from worker.handover import write_checkpoints
 
 TRAINER_COMMAND = (sys.executable, "-m", "worker.run")
 LOG_NAME = "trainer.log"
@@ -41,6 +42,7 @@ class TrainerProcess:
         directory.mkdir(parents=True, exist_ok=True)
         specification = directory / "spec.json"
         specification.write_text(claim.spec.model_dump_json(), encoding="utf-8")
+        write_checkpoints(directory, claim.checkpoints)
         self.directory = directory
         self._log = directory / LOG_NAME
         self._partial = b""
@@ -98,7 +100,7 @@ class TrainerProcess:
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
     def terminate(self) -> None:
-        """Asks the whole group to stop."""
+        """Asks the whole group to save what it has done and to stop."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs: create, watch, cancel."""
+"""Fine-tuning jobs: create, watch, cancel, pause, resume, retry."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 
 from api.auth import Authenticated, Principal, needs
-from api.bodies import described, json_body
+from api.bodies import described, json_body, optional_json_body
 from api.errors import documented
 from api.schemas.jobs import (
     EVENT_PREFIX,
+    CancelRequest,
     FineTuningJob,
     FineTuningJobCheckpoint,
     FineTuningJobEvent,
@@ -26,7 +27,7 @@ from core.ids import new_id
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import resolve_job
-from core.records import audit, events, files, jobs, models, quotas, results
+from core.records import audit, events, files, jobs, models, quotas, results, stopping
 from core.records.tables import Job
 from core.validation import shown
 
@@ -96,15 +97,61 @@ def retrieve_job(job_id: str, principal: Authenticated, services: InServices) ->
     return _whole(services, principal, job_id)
 
 
-@router.post("/{job_id}/cancel", dependencies=[needs("jobs:write")], responses=documented(409))
+@router.post(
+    "/{job_id}/cancel",
+    dependencies=[needs("jobs:write")],
+    openapi_extra=described(CancelRequest, required=False),
+    responses=documented(409),
+)
 def cancel_job(
-    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+    job_id: str,
+    body: Annotated[CancelRequest, Depends(optional_json_body(CancelRequest))],
+    background: BackgroundTasks,
+    principal: Authenticated,
+    services: InServices,
 ) -> FineTuningJob:
-    """A job that waits is cancelled at once; one that runs is `cancelling` until it stopped."""
+    """A job that waits is cancelled at once; one that runs, or whose checkpoint is to be kept, is
+    `cancelling` meanwhile."""
     with services.database.write() as session:
-        jobs.request_cancel(session, principal.project_id, job_id)
+        jobs.request_cancel(session, principal.project_id, job_id, keep=body.keep_checkpoint)
         audit.note(session, principal.actor, "job.cancel", job_id)
     background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
+    return _whole(services, principal, job_id)
+
+
+@router.post("/{job_id}/pause", dependencies=[needs("jobs:write")], responses=documented(409))
+def pause_job(
+    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+) -> FineTuningJob:
+    """A job that waits is `paused` at once; one that runs goes on until its state is saved."""
+    with services.database.write() as session:
+        stopping.request_pause(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.pause", job_id)
+    background.add_task(doorbell.ring, services.settings)
+    return _whole(services, principal, job_id)
+
+
+@router.post("/{job_id}/resume", dependencies=[needs("jobs:write")], responses=documented(409))
+def resume_job(
+    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+) -> FineTuningJob:
+    """A paused job waits for a worker, and goes on from its last checkpoint."""
+    with services.database.write() as session:
+        stopping.resume(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.resume", job_id)
+    background.add_task(doorbell.ring, services.settings)
+    return _whole(services, principal, job_id)
+
+
+@router.post("/{job_id}/retry", dependencies=[needs("jobs:write")], responses=documented(409))
+def retry_job(
+    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+) -> FineTuningJob:
+    """A failed job waits for a worker again, and goes on from its last checkpoint."""
+    with services.database.write() as session:
+        stopping.retry(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.retry", job_id)
+    background.add_task(doorbell.ring, services.settings)
     return _whole(services, principal, job_id)
 
 

@@ -16,6 +16,18 @@ from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResult
 EVENT_PREFIX = "ftevent-"
 
 
+class CancelRequest(BaseModel):
+    """Body of a cancel, which may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep_checkpoint: bool = Field(
+        False,
+        description="Make a model of the last checkpoint, listed among the job's checkpoints, "
+        "before the job is cancelled. Without one the job is just cancelled.",
+    )
+
+
 class JobError(BaseModel):
     """Why a job failed; `code` tells the user's fault from ours."""
 
@@ -108,6 +120,9 @@ class FineTuningJob(BaseModel):
 
     status_reason: str | None
     phase: str | None
+    stop_for: Literal["pause", "keep"] | None = Field(
+        description="What its worker is stopping it for: a pause, or to keep its checkpoint."
+    )
     attempt: int
     queue_position: int | None = Field(description="Jobs that wait before it; null if it does not.")
     progress: Progress
@@ -181,6 +196,7 @@ def job_object(
         error=_error(job),
         status_reason=job.status_reason,
         phase=job.phase,
+        stop_for=job.stop_for,
         attempt=job.attempt,
         queue_position=queue_position,
         progress=Progress(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from core.jobs.checkpoint import StoredPart
 from core.jobs.details import Details
 
 Phase = Literal["preparing", "zero_shot", "training", "combining", "evaluating", "exporting"]
@@ -57,6 +58,34 @@ class Metrics(_Message):
     seed: int
     step: int
     values: dict[str, float]
+
+
+class Environment(_Message):
+    """Where the job computes, said before its first metrics. Where a run is `repeatable`, a step
+    done again in the same place has the same values, bit for bit."""
+
+    type: Literal["environment"] = "environment"
+    facts: dict[str, str | int]
+    repeatable: bool
+
+
+class Checkpoint(_Message):
+    """A state is stored from which the job can go on; what was reported before it belongs to it.
+
+    `core.jobs.checkpoint.CheckpointReference` says what the parts are.
+    """
+
+    type: Literal["checkpoint"] = "checkpoint"
+    run: int
+    step: int
+    parts: dict[str, StoredPart]
+
+
+class CheckpointRefused(_Message):
+    """A checkpoint that was handed over is not what was stored: nobody shall be given it again."""
+
+    type: Literal["checkpoint_refused"] = "checkpoint_refused"
+    number: int
 
 
 class DatasetChecked(_Message):
@@ -114,6 +143,12 @@ class Finished(_Message):
     type: Literal["finished"] = "finished"
 
 
+class Stopped(_Message):
+    """The last word of a trainer that stopped because it was asked to; it kept what it could."""
+
+    type: Literal["stopped"] = "stopped"
+
+
 class Failed(_Message):
     """The last word of a trainer that cannot go on, and whose fault it is."""
 
@@ -127,11 +162,15 @@ Message = Annotated[
     Progress
     | Event
     | Metrics
+    | Environment
+    | Checkpoint
+    | CheckpointRefused
     | DatasetChecked
     | StoredModel
     | SplitResult
     | Artifact
     | Finished
+    | Stopped
     | Failed,
     Field(discriminator="type"),
 ]

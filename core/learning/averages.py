@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.learning.models import Clip
 from core.learning.student import Student
@@ -27,10 +28,15 @@ def move_towards(average: Clip, student: Student, share: float) -> None:
 
     `average` is a `Student.frozen_copy`. A share of 0 leaves it as it is, 1 copies the student.
     """
-    theirs = dict(average.model.named_parameters())
-    mine = {name: p for name, p in student.trained().items() if name in theirs}
+    theirs, mine = moving_tensors(average, student), student.trained()
     with torch.no_grad():
-        torch._foreach_lerp_([theirs[name] for name in mine], list(mine.values()), share)
+        torch._foreach_lerp_(list(theirs.values()), [mine[name] for name in theirs], share)
+
+
+def moving_tensors(average: Clip, student: Student) -> dict[str, Tensor]:
+    """The average's own tensors, live, by name: those of what trains in both."""
+    theirs = dict(average.model.named_parameters())
+    return {name: theirs[name].detach() for name in student.trained() if name in theirs}
 
 
 def beta_shares(total_steps: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from core.learning.determinism import is_repeatable, repeatable_kernels
 from core.learning.methods.base import Losses, TrainingHyperparameters, TrainingMethod
 from core.learning.models import Clip, Head
 from core.learning.processes import Processes
@@ -37,6 +38,16 @@ class Batches(Protocol):
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Normalised images (B, 3, S, S) float32 and labels (B,) int64 of one step."""
+
+
+class Keeper(Protocol):
+    """Who keeps a run's state while it trains, with `core.learning.snapshot`."""
+
+    def is_due(self) -> bool:
+        """Whether to keep the state that the run has now. Asked after every step but the last."""
+
+    def keep(self, trainer: Trainer) -> None:
+        """The run stands between two steps, and all before were reported. May raise to stop it."""
 
 
 class LossNotFinite(ArithmeticError):
@@ -89,7 +100,10 @@ class Trainer:
         *,
         seed: int = 0,
         class_weights: Tensor | None = None,
+        repeatable: bool = False,
     ) -> None:
+        """`repeatable` asks for deterministic kernels on a GPU too; on the CPU they are used
+        anyway."""
         self.method = method
         self.batches = batches
         self.recipe: TrainingHyperparameters = _recipe(method)
@@ -97,6 +111,9 @@ class Trainer:
         self.student = Student(clip, head, method.trains, seed)
         self.processes = Processes.current()
         self.next_step = 0
+        self.best: TrainedState | None = None  # of the validations so far, the earliest on ties
+        self.validations: list[tuple[int, float]] = []  # after how many steps, accuracy
+        self.is_repeatable = is_repeatable(clip.device, repeatable)
         self.surroundings = Surroundings(
             self.student,
             self.student.frozen_copy() if method.needs_theta0 else None,
@@ -127,61 +144,38 @@ class Trainer:
 
     def train_step(self) -> dict[str, Tensor]:
         """One update. The step's losses and gradient norm as scalars still on the device."""
-        number = self.next_step
-        images, labels = self.batches.batch(number)
-        self.optimizer.zero_grad(set_to_none=True)
-        self._choose_parts(number)
-        self.method.before_step(self.student, number)
-        parts = self._backward(number, images, labels)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self._trained if p.grad is not None])
-        if self.recipe.clip_norm is not None:
-            self._clip(norm, self.recipe.clip_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.method.learning_rate(group["part"], number, self.schedule)
-        if self.projection is not None:
-            self.projection.before_update(self.student)
-        self.optimizer.step()
-        if self.projection is not None:
-            self.projection.after_update(self.student, number)
-        self.method.after_step(self.student, number)
-        self.next_step = number + 1
-        rate = max(group["lr"] for group in self.optimizer.param_groups)
-        return {**parts, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
+        with repeatable_kernels(self.is_repeatable):
+            return self._step()
 
     def run(
         self,
         *,
         on_reports: Callable[[list[StepReport]], None],
         validate: Validate | None = None,
+        keeper: Keeper | None = None,
     ) -> TrainingRun:
         """All remaining steps; the state with the best validation accuracy, earliest on ties.
 
         Raises `LossNotFinite` with the step.
         """
-        validation_steps = evaluation_steps(self.schedule.total_steps, self.recipe.n_evaluations)
+        total = self.schedule.total_steps
+        validation_steps = evaluation_steps(total, self.recipe.n_evaluations)
         pending: list[dict[str, Tensor]] = []
-        result: TrainingRun | None = None
-        while self.next_step < self.schedule.total_steps:
+        last: TrainedState | None = None
+        while self.next_step < total:
             pending.append(self.train_step())
+            at_end = self.next_step == total
             validating = validate is not None and self.next_step in validation_steps
-            last = self.next_step == self.schedule.total_steps
-            if len(pending) == REPORT_EVERY or validating or last:
+            keeping = keeper is not None and not at_end and keeper.is_due()
+            if len(pending) == REPORT_EVERY or validating or at_end or keeping:
                 on_reports(self._reports(pending))
                 pending = []
-            if not (validating or last):
-                continue
-            state = self.state(validate if validating else None)
-            if result is None:
-                result = TrainingRun(best=state, last=state)
-            elif _accuracy(state) > _accuracy(result.best):
-                result.best = state
-            result.last = state
-            if state.validation_accuracy is not None:
-                result.validations.append((self.next_step, state.validation_accuracy))
-        if result is None:
-            state = self.state(None)
-            result = TrainingRun(best=state, last=state)
-        return result
+            if validating or at_end:
+                last = self._validate(validate if validating else None)
+            if keeper is not None and keeping:
+                keeper.keep(self)
+        last = self.state(None) if last is None else last
+        return TrainingRun(self.best or last, last, self.validations)
 
     def state(self, validate: Validate | None = None) -> TrainedState:
         """A copy of the finished model as it would be now, scored if asked."""
@@ -209,6 +203,37 @@ class Trainer:
         finally:
             student.put(kept)
             self.method.resume_training(student)
+
+    def _step(self) -> dict[str, Tensor]:
+        number = self.next_step
+        images, labels = self.batches.batch(number)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._choose_parts(number)
+        self.method.before_step(self.student, number)
+        parts = self._backward(number, images, labels)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._trained if p.grad is not None])
+        if self.recipe.clip_norm is not None:
+            self._clip(norm, self.recipe.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.method.learning_rate(group["part"], number, self.schedule)
+        if self.projection is not None:
+            self.projection.before_update(self.student)
+        self.optimizer.step()
+        if self.projection is not None:
+            self.projection.after_update(self.student, number)
+        self.method.after_step(self.student, number)
+        self.next_step = number + 1
+        rate = max(group["lr"] for group in self.optimizer.param_groups)
+        return {**parts, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
+
+    def _validate(self, validate: Validate | None) -> TrainedState:
+        """The state as it is now, scored if asked, and kept if it is the best so far."""
+        state = self.state(validate)
+        if self.best is None or _accuracy(state) > _accuracy(self.best):
+            self.best = state
+        if state.validation_accuracy is not None:
+            self.validations.append((self.next_step, state.validation_accuracy))
+        return state
 
     def _choose_parts(self, number: int) -> None:
         """What does not train in this step needs no gradient, which saves its backward pass."""

@@ -1,4 +1,7 @@
-"""Jobs as their owners see them: create, read, list, cancel. Workers' writes are in `leases`."""
+"""Jobs as their owners see them: create, read, list, cancel.
+
+Pause, resume and retry are in `core.records.stopping`, workers' writes in `leases`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.jobs.spec import JobSpec
-from core.records import datasets, events, outbox, states, transitions
+from core.records import checkpoints, datasets, events, outbox, states, transitions
 from core.records.clock import now
 from core.records.events import Line
 from core.records.pages import Order, Page, paginate
@@ -93,21 +96,50 @@ def list_jobs(
     )
 
 
-def request_cancel(session: Session, project_id: str, job_id: str) -> Job:
-    """Ends a job that nobody holds; tells the worker that holds it to stop.
+def request_cancel(session: Session, project_id: str, job_id: str, *, keep: bool = False) -> Job:
+    """Ends a job that nobody holds; tells the worker that holds it to stop. To `keep` is to make
+    a model of the last checkpoint first, if there is one, which takes a worker.
 
     Cancelling twice is one cancel. Conflict `job_already_ended` when the job has ended.
     """
-    owned = _owned(project_id, job_id).with_for_update()
-    job = _require(first(session, owned, Job), job_id)
+    job = hold(session, project_id, job_id)
     if job.status == "cancelling":
         return job
-    if _is_held(session, job):
-        line = Line("Cancelling: the worker was told to stop.")
-        transitions.move(session, job, "cancelling", line, reason="user_cancelled")
+    stop_for = "keep" if keep else None
+    if is_held(session, job):
+        told = "to save its state and stop" if keep else "to stop"
+        line = Line(f"Cancelling: the worker was told {told}.")
+        transitions.move(
+            session, job, "cancelling", line, reason="user_cancelled", stop_for=stop_for
+        )
+    elif keep and checkpoints.usable(session, job.id):
+        line = Line("Cancelling: a worker will make a model of the last checkpoint.")
+        job = transitions.move(
+            session,
+            job,
+            "cancelling",
+            line,
+            reason="user_cancelled",
+            stop_for=stop_for,
+            **transitions.UNHELD,
+        )
+        outbox.add(session, job)
     else:
         end_cancelled(session, job)
     return get(session, project_id, job_id)
+
+
+def hold(session: Session, project_id: str, job_id: str) -> Job:
+    """The project's job, its row locked until the transaction ends. NotFound as `get`."""
+    owned = _owned(project_id, job_id).with_for_update()
+    return _require(first(session, owned, Job), job_id)
+
+
+def is_held(session: Session, job: Job) -> bool:
+    """Whether a worker has it. A lease that has run out does not count: it can write nothing."""
+    if job.lease_expires_at is None:
+        return False
+    return bool(session.execute(select(now() <= job.lease_expires_at)).scalar_one())
 
 
 def end_cancelled(session: Session, job: Job) -> Job:
@@ -173,10 +205,3 @@ def _require(job: Job | None, job_id: str) -> Job:
             param="fine_tuning_job_id",
         )
     return job
-
-
-def _is_held(session: Session, job: Job) -> bool:
-    """A lease that has run out does not count: its worker can write nothing any more."""
-    if job.lease_expires_at is None:
-        return False
-    return bool(session.execute(select(now() <= job.lease_expires_at)).scalar_one())

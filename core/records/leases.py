@@ -19,9 +19,19 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from core.jobs.checkpoint import CheckpointReference
 from core.jobs.messages import Message
 from core.jobs.spec import JobSpec
-from core.records import datasets, events, outbox, reports, states, transitions
+from core.records import (
+    checkpoints,
+    datasets,
+    events,
+    outbox,
+    reports,
+    states,
+    stopping,
+    transitions,
+)
 from core.records.clock import now
 from core.records.events import Line
 from core.records.jobs import end_cancelled
@@ -32,7 +42,9 @@ FINAL_REASONS = frozenset({"invalid_dataset", "invalid_spec", "loss_not_finite",
 MAX_COOL_OFF = 60.0  # seconds; the n-th failure waits min(2^n, this)
 _REAP_LIMIT = 100
 
-Duty = Literal["check", "train"]
+Duty = Literal["check", "train", "keep"]
+Order = Literal["go_on", "save", "cancel"]
+"""What a worker is to do with a job it holds: stop it with its state saved, or drop it."""
 
 
 class LeaseLost(Exception):
@@ -51,6 +63,7 @@ class Claim:
     attempt: int  # of running; 0 while the dataset is checked for the first time
     failures: int
     spec: JobSpec
+    checkpoints: tuple[CheckpointReference, ...] = ()  # to go on from, the newest first
 
 
 @dataclass(frozen=True)
@@ -64,13 +77,17 @@ class Outcome:
 
 def claim(session: Session, owner: str, boot_id: str, lease_seconds: float) -> Claim | None:
     """Takes the oldest waiting job, or None. A job with unchecked datasets is claimed to check
-    them and keeps its status; any other starts running, with its attempt counted.
+    them and keeps its status, and so is a cancelled one whose checkpoint is to be kept; any other
+    starts running, with its attempt counted.
     """
     token = secrets.token_hex(16)
     oldest = (
         select(Job.id)
         .where(
-            Job.status.in_(states.WAITING),
+            or_(
+                Job.status.in_(states.WAITING),
+                and_(Job.status == "cancelling", Job.stop_for == "keep"),
+            ),
             Job.lease_token.is_(None),
             or_(Job.not_before.is_(None), Job.not_before <= now()),
         )
@@ -101,22 +118,22 @@ def claim(session: Session, owner: str, boot_id: str, lease_seconds: float) -> C
     except ValidationError as error:
         _end_unreadable(session, job, error)
         return claim(session, owner, boot_id, lease_seconds)
-    duty: Duty = "check" if _unchecked(session, job, spec) else "train"
-    job = _begin_check(session, job) if duty == "check" else _begin_running(session, job)
-    return Claim(job.id, job.project_id, token, owner, duty, job.attempt, job.failures, spec)
+    duty, job = _begin(session, job, spec)
+    found = () if duty == "check" else tuple(checkpoints.usable(session, job.id))
+    return Claim(job.id, job.project_id, token, owner, duty, job.attempt, job.failures, spec, found)
 
 
-def heartbeat(session: Session, held: Claim, lease_seconds: float) -> str:
-    """Extends the lease; the job's status, which is `cancelling` when it must stop."""
-    status = session.execute(
+def heartbeat(session: Session, held: Claim, lease_seconds: float) -> Order:
+    """Extends the lease; what the worker is to do."""
+    row = session.execute(
         update(Job)
         .where(Job.id == held.job_id, Job.lease_token == held.token)
         .values(lease_expires_at=now() + lease_seconds)
-        .returning(Job.status)
-    ).scalar_one_or_none()
-    if status is None:
+        .returning(Job.status, Job.stop_for)
+    ).one_or_none()
+    if row is None:
         raise LeaseLost(held.job_id)
-    return status
+    return _order(held, row.status, row.stop_for)
 
 
 def hold(session: Session, held: Claim) -> Job:
@@ -128,13 +145,13 @@ def hold(session: Session, held: Claim) -> Job:
     return job
 
 
-def relay(session: Session, held: Claim, messages: Sequence[Message]) -> str:
-    """Writes progress, events, metrics and checked datasets; the job's status, as `heartbeat`.
-    Results wait for `publish`.
+def relay(session: Session, held: Claim, messages: Sequence[Message]) -> Order:
+    """Writes progress, events, metrics, checkpoints and checked datasets; what the worker is to
+    do, as `heartbeat`. Results wait for `publish`. Raises `core.records.metrics.Differs`.
     """
     job = hold(session, held)
     reports.write(session, job, messages)
-    return job.status
+    return _order(held, job.status, job.stop_for)
 
 
 def pass_check(
@@ -147,8 +164,8 @@ def pass_check(
     if left:
         message = f"The check ended without an index of dataset version {left[0].id}."
         return settle(session, job, "internal", message, max_attempts=max_attempts)
-    if job.status == "cancelling":
-        return Outcome(job.id, end_cancelled(session, job).status)
+    if job.status == "cancelling" or job.stop_for is not None:
+        return let_go(session, job)
     line = Line("The files are valid; the job is queued.")
     job = transitions.move(session, job, "queued", line, **transitions.UNHELD)
     outbox.add(session, job)
@@ -165,29 +182,47 @@ def fail(
     param: str | None = None,
     data: dict[str, Any] | None = None,
     messages: Sequence[Message] = (),
+    is_final: bool = False,
 ) -> Outcome:
-    """The attempt is over. Reasons that would repeat themselves end the job at once; others put
-    it back with a pause until `max_attempts` have failed.
+    """The attempt is over. Reasons that would repeat themselves (or one that `is_final`) end the
+    job at once; others put it back with a pause until `max_attempts` have failed.
     """
     job = hold(session, held)
     reports.write(session, job, messages)
-    return settle(session, job, reason, message, max_attempts=max_attempts, param=param, data=data)
+    most = 1 if is_final else max_attempts
+    return settle(session, job, reason, message, max_attempts=most, param=param, data=data)
 
 
 def give_back(session: Session, held: Claim, messages: Sequence[Message] = ()) -> Outcome:
-    """The worker stops for reasons of its own: the job waits again, and no failure is counted."""
+    """The trainer has stopped and could save its state, because the job is to stop or the worker
+    does: no failure is counted.
+    """
     job = hold(session, held)
     reports.write(session, job, messages)
-    if job.status == "cancelling":
-        return Outcome(job.id, end_cancelled(session, job).status)
-    return _requeue(session, job, None, Line("The worker is stopping; the job waits again."), 0.0)
+    return let_go(session, job)
 
 
 def stop_cancelled(session: Session, held: Claim, messages: Sequence[Message] = ()) -> Outcome:
-    """The trainer of a `cancelling` job has stopped."""
+    """The trainer of a `cancelling` job was ended."""
     job = hold(session, held)
     reports.write(session, job, messages)
     return Outcome(job.id, end_cancelled(session, job).status)
+
+
+def let_go(session: Session, job: Job) -> Outcome:
+    """A job whose row this transaction holds has no trainer any more, and did not fail: what it
+    was asked to stop for happens now, else it waits again.
+    """
+    if job.status == "cancelling" and job.stop_for == "keep":
+        if checkpoints.usable(session, job.id):
+            line = Line("The state is saved; a worker will make a model of it.")
+            return _requeue(session, job, None, line, 0.0)
+        events.append(session, job.id, [Line("There is no checkpoint to keep.", "warn")])
+    if job.status == "cancelling":
+        return Outcome(job.id, end_cancelled(session, job).status)
+    if job.stop_for == "pause":
+        return Outcome(job.id, stopping.pause(session, job).status)
+    return _requeue(session, job, None, Line("The worker is stopping; the job waits again."), 0.0)
 
 
 def reap(session: Session, *, max_attempts: int) -> list[Outcome]:
@@ -215,11 +250,11 @@ def settle(
     pause: bool = True,
 ) -> Outcome:
     """Ends or requeues, after a failure, a job whose row this transaction holds."""
-    if job.status == "cancelling":
-        return Outcome(job.id, end_cancelled(session, job).status)
     failures = job.failures + 1
+    if job.status == "cancelling":
+        return _settle_cancelling(session, job, message, failures < max_attempts, pause)
     if reason not in FINAL_REASONS and failures < max_attempts:
-        seconds = min(2.0**failures, MAX_COOL_OFF) if pause else 0.0
+        seconds = _cool_off(failures) if pause else 0.0
         again = f"{message} Trying again (failure {failures} of {max_attempts} allowed)."
         line = Line(again, "warn", data)
         return _requeue(session, job, reason, line, seconds, failures=failures)
@@ -236,6 +271,32 @@ def settle(
     return Outcome(job.id, job.status)
 
 
+def _settle_cancelling(
+    session: Session, job: Job, message: str, may_try_again: bool, pause: bool
+) -> Outcome:
+    """What is to be kept is tried to keep as often as a job is tried to run."""
+    failures = job.failures + 1
+    if job.stop_for == "keep" and may_try_again and checkpoints.usable(session, job.id):
+        seconds = _cool_off(failures) if pause else 0.0
+        line = Line(f"{message} The checkpoint will be kept all the same.", "warn")
+        return _requeue(session, job, None, line, seconds, failures=failures)
+    if job.stop_for == "keep":
+        events.append(session, job.id, [Line(f"{message} Nothing could be kept.", "error")])
+    return Outcome(job.id, end_cancelled(session, job).status)
+
+
+def _cool_off(failures: int) -> float:
+    return min(2.0**failures, MAX_COOL_OFF)
+
+
+def _order(held: Claim, status: str, stop_for: str | None) -> Order:
+    if status == "cancelling" and stop_for == "keep":
+        return "go_on" if held.duty == "keep" else "save"
+    if status == "cancelling":
+        return "cancel"
+    return "save" if stop_for == "pause" else "go_on"
+
+
 def _unchecked(session: Session, job: Job, spec: JobSpec) -> list[DatasetVersion]:
     versions = [dataset.version for dataset in spec.datasets]
     return datasets.unchecked(session, job.project_id, versions)
@@ -244,9 +305,29 @@ def _unchecked(session: Session, job: Job, spec: JobSpec) -> list[DatasetVersion
 def _end_unreadable(session: Session, job: Job, error: ValidationError) -> None:
     """Written by another version of the service. Left where it is it would block the queue."""
     message = f"This version of the service cannot read the job: {error.errors()[0]['msg']}."
+    if job.status == "cancelling":
+        end_cancelled(session, job)
+        return
     columns = transitions.error_columns(message, None)
     line = Line(message, "error")
     transitions.move(session, job, "failed", line, reason="invalid_spec", **columns)
+
+
+def _begin(session: Session, job: Job, spec: JobSpec) -> tuple[Duty, Job]:
+    if job.status == "cancelling":
+        return "keep", _begin_keeping(session, job)
+    if _unchecked(session, job, spec):
+        return "check", _begin_check(session, job)
+    return "train", _begin_running(session, job)
+
+
+def _begin_keeping(session: Session, job: Job) -> Job:
+    """An attempt of its own, so that what it uploads lies apart; its status stays."""
+    counted = update(Job).where(Job.id == job.id).values(attempt=job.attempt + 1).returning(Job)
+    begun = first(session, counted, Job)
+    assert begun is not None  # its row is held
+    events.append(session, job.id, [Line("Making a model of the last checkpoint.")])
+    return begun
 
 
 def _begin_check(session: Session, job: Job) -> Job:
@@ -277,8 +358,11 @@ def _begin_running(session: Session, job: Job) -> Job:
 def _requeue(
     session: Session, job: Job, reason: str | None, line: Line, seconds: float, **values: Any
 ) -> Outcome:
+    if job.stop_for == "pause":  # it failed while it was to be paused
+        events.append(session, job.id, [line])
+        return Outcome(job.id, stopping.pause(session, job, **values).status)
     values = transitions.UNHELD | values | {"not_before": now() + seconds if seconds else None}
-    if job.status == "validating_files":  # its status stays: only the lease goes
+    if job.status in ("validating_files", "cancelling"):  # its status stays: only the lease goes
         held = Job.lease_token == job.lease_token
         values |= {"phase": None, "estimated_finish": None}
         session.execute(

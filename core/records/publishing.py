@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.ids import MODEL_ID, new_id
 from core.jobs.messages import Artifact, Message, SplitResult, StoredModel
-from core.records import leases, outbox, reports, transitions
+from core.records import events, leases, outbox, reports, transitions
 from core.records.clean import clean_json, clean_number
 from core.records.clock import now
 from core.records.events import Line
@@ -30,7 +30,7 @@ def publish(
     """
     job = leases.hold(session, held)
     if job.status == "cancelling":
-        return Outcome(job.id, end_cancelled(session, job).status)
+        return leases.give_back(session, held, messages)
     fault = _find_fault(job, held, messages)
     if fault:
         return leases.settle(session, job, "internal", fault, max_attempts=max_attempts)
@@ -53,6 +53,23 @@ def publish(
     )
     outbox.remove(session, job.id)
     return Outcome(job.id, job.status)
+
+
+def publish_kept(
+    session: Session, held: Claim, messages: Sequence[Message], *, max_attempts: int
+) -> Outcome:
+    """A cancelled job's last checkpoint was made into models; the job ends. Raises LeaseLost."""
+    job = leases.hold(session, held)
+    fault = _find_fault(job, held, messages)
+    if fault:
+        return leases.settle(session, job, "internal", fault, max_attempts=max_attempts)
+    reports.write(session, job, messages)
+    models = {item.id: item for item in messages if isinstance(item, StoredModel)}
+    published_at: float = session.execute(select(now())).scalar_one()
+    _insert_models(session, job, list(models.values()), published_at)
+    kept = f"Kept as {', '.join(models)}." if models else "There was nothing to keep."
+    events.append(session, job.id, [Line(kept)])
+    return Outcome(job.id, end_cancelled(session, job).status)
 
 
 def _find_fault(job: Job, held: Claim, messages: Sequence[Message]) -> str | None:

@@ -7,32 +7,47 @@ from collections.abc import Sequence
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from core.jobs.messages import DatasetChecked, Event, Message, Metrics, Progress
-from core.records import datasets, events
+from core.jobs.messages import (
+    Checkpoint,
+    CheckpointRefused,
+    DatasetChecked,
+    Environment,
+    Event,
+    Message,
+    Metrics,
+    Progress,
+)
+from core.records import checkpoints, datasets, environments, events, metrics
 from core.records.clean import clean_json, clean_number
 from core.records.clock import now
 from core.records.events import Line
-from core.records.rows import upsert
-from core.records.tables import Job, JobMetric
+from core.records.tables import Job
 
 
 def write(session: Session, job: Job, messages: Sequence[Message]) -> None:
-    """Progress (the last counts), events in order, metrics, checked datasets; not results."""
+    """Progress (the last counts), events in order, metrics, checkpoints, checked datasets; not
+    results. Raises `core.records.metrics.Differs`.
+    """
     if not messages:
         return
     _write_progress(session, job, [item for item in messages if isinstance(item, Progress)])
-    _write_metrics(session, job, [item for item in messages if isinstance(item, Metrics)])
-    for checked in (item for item in messages if isinstance(item, DatasetChecked)):
-        datasets.mark_checked(
-            session,
-            job.project_id,
-            checked.version,
-            checked.index_key,
-            clean_json(checked.summary),
-        )
-    lines = [
-        Line(item.message, item.level, item.data) for item in messages if isinstance(item, Event)
-    ]
+    lines: list[Line] = []
+    environment = environments.Known.of(job)
+    for item in messages:
+        if isinstance(item, Environment):
+            lines += environment.enter(session, item)
+        elif isinstance(item, Event):
+            lines.append(Line(item.message, item.level, item.data))
+        elif isinstance(item, DatasetChecked):
+            summary = clean_json(item.summary)
+            datasets.mark_checked(session, job.project_id, item.version, item.index_key, summary)
+    measured = [item for item in messages if isinstance(item, Metrics)]
+    metrics.write(session, job, measured, repeatable=environment.is_repeatable)
+    for item in messages:  # behind the metrics of their steps
+        if isinstance(item, Checkpoint):
+            checkpoints.record(session, job, item)
+        elif isinstance(item, CheckpointRefused):
+            checkpoints.refuse(session, job, item.number)
     events.append(session, job.id, lines)
 
 
@@ -53,30 +68,4 @@ def _write_progress(session: Session, job: Job, reports: Sequence[Progress]) -> 
             estimated_finish=None if remaining is None else now() + remaining,
         ),
         execution_options={"synchronize_session": False},
-    )
-
-
-def _write_metrics(session: Session, job: Job, reports: Sequence[Metrics]) -> None:
-    # The same key twice in one batch: the later value, as if they had come in two batches.
-    values = {
-        (report.seed, report.step, name): value
-        for report in reports
-        for name, value in report.values.items()
-    }
-    upsert(
-        session,
-        JobMetric,
-        [
-            {
-                "job_id": job.id,
-                "seed": seed,
-                "step": step,
-                "name": name,
-                "project_id": job.project_id,
-                "value": clean_number(value),
-            }
-            for (seed, step, name), value in values.items()
-        ],
-        key=["job_id", "seed", "step", "name"],
-        replace=["value"],
     )

@@ -1,9 +1,13 @@
 """The job's state machine: every status and every legal change of it, in one table.
 
-    validating_files -> queued -> running <-> paused -> succeeded | failed | cancelled
+    validating_files -> queued -> running -> succeeded | failed | cancelled
+                          ^---- paused <-'
 
-`cancelling` is the wait for a worker that holds the job to let go of it. A job that nobody holds
-goes straight to `cancelled`. `running -> queued` is a recovery or a worker's graceful stop.
+`cancelling` is the wait for a worker that holds the job to let go of it, or for one to make a
+model of its last checkpoint (`stop_for` "keep"). A job that nobody holds goes straight to
+`cancelled`. `running -> queued` is a recovery or a worker's graceful stop, `failed -> queued` a
+retry. A pause has no status of its own while its worker saves: the job is `running`, with
+`stop_for` "pause", until it is `paused`, or has succeeded after all.
 """
 
 from __future__ import annotations
@@ -24,13 +28,15 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 WAITING = ("validating_files", "queued")  # what a worker may claim
 
 _LEGAL: dict[str, frozenset[str]] = {
-    "validating_files": frozenset({"queued", "failed", "cancelling", "cancelled"}),
-    "queued": frozenset({"validating_files", "running", "failed", "cancelled"}),
+    "validating_files": frozenset({"queued", "paused", "failed", "cancelling", "cancelled"}),
+    "queued": frozenset(
+        {"validating_files", "running", "paused", "failed", "cancelling", "cancelled"}
+    ),
     "running": frozenset({"queued", "paused", "succeeded", "failed", "cancelling", "cancelled"}),
-    "paused": frozenset({"running", "cancelled"}),
+    "paused": frozenset({"queued", "cancelling", "cancelled"}),
     "cancelling": frozenset({"cancelled"}),
     "succeeded": frozenset(),
-    "failed": frozenset(),
+    "failed": frozenset({"queued"}),
     "cancelled": frozenset(),
 }
 

@@ -294,6 +294,10 @@ class Job(Base):
     next_event_sequence: Mapped[int]
     purged_at: Mapped[float | None]  # when the sweeper deleted what no row names
 
+    # What its worker is asked to stop for: "pause" while it runs, "keep" while it is cancelled.
+    stop_for: Mapped[str | None]
+    environment: Mapped[dict[str, Any] | None]  # where its metrics were computed
+
 
 class JobTransition(Base):
     """One change of a job's status."""
@@ -341,6 +345,22 @@ class JobMetric(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     value: Mapped[float | None]
+
+
+class JobCheckpoint(Base):
+    """A state that an attempt stored and its job can go on from, numbered from 1."""
+
+    __tablename__ = "job_checkpoints"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    attempt: Mapped[int]
+    run: Mapped[int]  # which of the job's runs
+    step: Mapped[int]  # steps of that run that are done
+    parts: Mapped[dict[str, Any]]  # name to core.jobs.checkpoint.StoredPart
+    created_at: Mapped[float]
+    discarded_at: Mapped[float | None] = mapped_column(index=True)  # the sweeper may delete it
 
 
 class SplitResultRow(Base):

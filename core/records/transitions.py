@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from core.records import events, states
+from core.records import checkpoints, events, states
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.events import Line
@@ -21,6 +21,7 @@ UNHELD: dict[str, Any] = {
     "lease_expires_at": None,
 }
 _AT_REST: dict[str, Any] = {"phase": None, "estimated_finish": None}
+_NEEDS_NO_CHECKPOINT = ("succeeded", "cancelled")  # a failed job may be tried again
 
 
 def move(
@@ -28,9 +29,11 @@ def move(
 ) -> Job:
     """Changes the status of a job whose row this transaction holds; the row as it is now.
 
-    Raises Conflict when the change is not legal. `values` are further columns to set.
+    Raises Conflict when the change is not legal. `values` are further columns to set. Whatever
+    the job was asked to stop for has happened, or will not.
     """
     states.check(job.id, job.status, to)
+    values = {"stop_for": None} | values
     if to != "running":
         values = _AT_REST | values
     if to in states.ENDED:
@@ -49,6 +52,8 @@ def move(
     )
     if moved is None:
         raise RuntimeError(f"job {job.id} changed while its row was held")
+    if to in _NEEDS_NO_CHECKPOINT:
+        checkpoints.discard_all(session, job.id)
     record(session, moved, job.status, reason)
     events.append(session, job.id, [line])
     return moved

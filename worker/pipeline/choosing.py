@@ -3,7 +3,7 @@ validation images, one point kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from torch import Tensor
@@ -15,9 +15,13 @@ from core.learning.methods.auto import ALPHAS, Auto, Point
 from core.learning.models import Head
 from core.learning.robustness import feature_distortion
 from core.learning.states import head_for, put_tensors
+from core.learning.trainer import TrainedState
+from worker.pipeline.checkpoints import Checkpoints
 from worker.pipeline.export import Export, accuracy_name, export_model, write_results
-from worker.pipeline.runs import MetricsLog, Runs
+from worker.pipeline.plan import planned_runs
+from worker.pipeline.runs import Runs
 from worker.pipeline.scoring import FeaturesOf
+from worker.pipeline.step_metrics import MetricsLog
 from worker.pipeline.workspace import Workspace
 
 
@@ -28,34 +32,39 @@ def run_choice(workspace: Workspace) -> None:
     """
     spec = workspace.spec
     method = Auto(spec.hyperparameters)
+    planned = planned_runs(spec)
     runs = Runs.open(workspace)
-    n_steps = int(method.hyperparameters.n_steps)
-    log = MetricsLog(workspace, n_steps * method.hyperparameters.n_members)
-    for number, seed in enumerate(spec.seeds):
-        ends = []
-        for place, member_seed in enumerate(method.member_seeds(seed)):
-            on_reports = log.of_seed(number, seed, steps_before=place * n_steps)
-            ends.append(runs.train(method.member, member_seed, on_reports).best)
-        lines = [runs.ends_of_the_line(end) for end in ends]
-        before, like = lines[0][0], ends[0].head
-        targets = {f"member {place}": after for place, (_, after) in enumerate(lines, start=1)}
-        if len(targets) > 1:
-            targets["mean"] = uniform(list(targets.values()))
-        points = list(_points(runs, before, targets, like))
-        chosen = method.choose(points)
-        _announce(runs, points, chosen, seed)
-        kept = interpolate(before, targets[chosen.line], chosen.alpha)
-        put_tensors(runs.clip, kept)
-        head = head_for(runs.clip, kept, like)
-        runs.score_line(before, kept, head, seed)
-        workspace.reporter.within("exporting", number / len(spec.seeds))
-        metrics = {accuracy_name(runs.data): chosen.accuracy, "alpha": chosen.alpha}
-        export = Export(
-            runs.clip, head, runs.data, runs.board, "fine_tuned", seed, number, metrics=metrics
-        )
-        export_model(workspace, export)
+    log = MetricsLog(workspace, planned, runs.clip.device)
+    with Checkpoints(workspace) as checkpoints:
+        for number, seed in enumerate(spec.seeds):
+            members = [run for run in planned if run.seed_number == number]
+            ends = [runs.train(run, checkpoints, log.of(run)).best for run in members]
+            _choose(runs, method, ends, seed, number)
     log.write()
     write_results(workspace, runs.board, "fine_tuned")
+
+
+def _choose(runs: Runs, method: Auto, ends: Sequence[TrainedState], seed: int, number: int) -> None:
+    """Keep a point of the lines to these ends, scored and stored; `number` is the seed's."""
+    lines = [runs.ends_of_the_line(end) for end in ends]
+    before, like = lines[0][0], ends[0].head
+    targets = {f"member {place}": after for place, (_, after) in enumerate(lines, start=1)}
+    if len(targets) > 1:
+        targets["mean"] = uniform(list(targets.values()))
+    points = list(_points(runs, before, targets, like))
+    chosen = method.choose(points)
+    _announce(runs, points, chosen, seed)
+    kept = interpolate(before, targets[chosen.line], chosen.alpha)
+    put_tensors(runs.clip, kept)
+    head = head_for(runs.clip, kept, like)
+    runs.score_line(before, kept, head, seed)
+    workspace = runs.workspace
+    workspace.reporter.within("exporting", number / len(workspace.spec.seeds))
+    metrics = {accuracy_name(runs.data): chosen.accuracy, "alpha": chosen.alpha}
+    export = Export(
+        runs.clip, head, runs.data, runs.board, "fine_tuned", seed, number, metrics=metrics
+    )
+    export_model(workspace, export)
 
 
 def _points(runs: Runs, before: State, targets: dict[str, State], like: Head) -> Iterator[Point]:

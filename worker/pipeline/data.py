@@ -205,6 +205,7 @@ def each_image(
     ):
         waiting: deque[Future[Made]] = deque()
         for entry in split.entries:
+            workspace.reporter.stop.check()
             waiting.append(pool.submit(done, entry, archive.read(entry.key)))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()

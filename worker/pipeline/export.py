@@ -86,7 +86,11 @@ def export_mixture(
 
 
 def export_checkpoints(
-    workspace: Workspace, export: Export, model: StoredModel, last: TrainedState
+    workspace: Workspace,
+    export: Export,
+    model: StoredModel,
+    last: TrainedState,
+    last_metrics: Mapping[str, float],
 ) -> None:
     """The kept step and the last one as checkpoints, each usable as a model.
 
@@ -99,10 +103,17 @@ def export_checkpoints(
     if last.step == export.state.step:
         return
     put_tensors(export.clip, last.weights)
-    later = dataclasses.replace(export, head=last.head, state=last)
-    filename = f"checkpoint-seed-{export.seed}-step-{last.step}.tar"
-    later_id = checkpoint_model_id(model.id, last.step)
-    workspace.reporter.send(_store(workspace, later, later_id, "checkpoint", filename))
+    later = dataclasses.replace(export, head=last.head, state=last, metrics=last_metrics)
+    export_checkpoint(workspace, later)
+
+
+def export_checkpoint(workspace: Workspace, export: Export) -> None:
+    """The state of a step, whose weights the model holds, as a checkpoint usable as a model."""
+    assert export.state is not None
+    model_id, _ = _names(workspace, export)
+    checkpoint_id = checkpoint_model_id(model_id, export.state.step)
+    filename = f"checkpoint-seed-{export.seed}-step-{export.state.step}.tar"
+    workspace.reporter.send(_store(workspace, export, checkpoint_id, "checkpoint", filename))
 
 
 def write_results(workspace: Workspace, board: Scoreboard, result: str | None = None) -> None:

@@ -9,6 +9,7 @@ import time
 from pydantic import BaseModel
 
 from core.jobs.messages import Event, Phase, Progress, encode
+from worker.stop_signal import StopSignal
 
 # Share of a whole job that each phase usually takes: no job both trains and combines. Only the
 # progress bar depends on it.
@@ -28,9 +29,11 @@ class SupervisorGone(Exception):
 
 
 class Reporter:
-    """Writes `core.jobs.messages` to the supervisor, one line each."""
+    """Writes `core.jobs.messages` to the supervisor, one line each. For several threads, but for
+    `within`."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, stop: StopSignal | None = None) -> None:
+        self.stop = stop or StopSignal()
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._started = time.monotonic()
@@ -58,7 +61,10 @@ class Reporter:
         """`done` of a phase's work, 0 to 1, is behind us, over all seeds.
 
         At most one line per interval unless the phase changes or is done; the fraction never falls.
+        Raises `StopRequested` where that may be: not in training, whose state is to be kept first.
         """
+        if phase != "training":
+            self.stop.check()
         self._done[phase] = max(self._done.get(phase, 0.0), min(1.0, done))
         now = time.monotonic()
         if phase == self._phase and done < 1.0 and now - self._last_progress < _INTERVAL:

@@ -1,28 +1,30 @@
-"""What every job that trains shares: theta0 scored, runs of a method, step metrics on their way."""
+"""What every job that trains shares: theta0 scored, and runs of a method."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.jobs.messages import Metrics
 from core.jobs.protocol import ZERO_SHOT
 from core.learning.class_balance import FEW_IMAGES, class_weights, small_classes
 from core.learning.combine.wise_ft import interpolate
 from core.learning.merging import State
-from core.learning.methods.base import TrainingMethod
 from core.learning.models import Clip, Head, load_directory, load_head, pick_device
 from core.learning.pixels import AugmentedBatches
 from core.learning.random_text import DrawnTexts
+from core.learning.snapshot import restore
 from core.learning.states import head_for, put_tensors, tensors_of
 from core.learning.student import HEAD
-from core.learning.trainer import StepReport, TrainedState, Trainer, TrainingRun
+from core.learning.trainer import TrainedState, Trainer, TrainingRun
 from core.learning.zero_shot import build_head
+from worker.pipeline.checkpoints import Checkpoints
 from worker.pipeline.data import JobData, load_data, training_pixels
+from worker.pipeline.plan import PlannedRun
 from worker.pipeline.scoring import FeaturesOf, Scoreboard, open_scoreboard
+from worker.pipeline.step_metrics import RunLog
 from worker.pipeline.workspace import Workspace
 
 
@@ -53,16 +55,67 @@ class Runs:
         board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, head0, phase="zero_shot")
         return cls(workspace, data, clip, board, head0, tensors_of(clip, head0), zero_shot)
 
-    def train(
-        self, method: TrainingMethod, seed: int, on_reports: Callable[[list[StepReport]], None]
-    ) -> TrainingRun:
-        """One run from theta0. The model then holds its last step's weights.
+    def train(self, run: PlannedRun, checkpoints: Checkpoints, log: RunLog) -> TrainingRun:
+        """One run from theta0, or from where an earlier attempt left it; what the model holds
+        afterwards is any step's.
 
-        Raises `core.learning.trainer.LossNotFinite`.
+        Raises `core.learning.trainer.LossNotFinite`, and `StopRequested` when its state is kept.
         """
+        done = checkpoints.finished(run.number, self.head0)
+        if done is not None:
+            result, rows = done
+            log.go_on(rows)
+            return result
+        with self._trainer(run) as trainer:
+            self._go_on(trainer, run, checkpoints, log)
+            result = trainer.run(
+                on_reports=log,
+                validate=self.selection_accuracy,
+                keeper=checkpoints.keeper(run.number, log),
+            )
+        checkpoints.finish(run.number, result, log)
+        return result
+
+    def kept_state(
+        self, run: PlannedRun, checkpoints: Checkpoints, log: RunLog
+    ) -> TrainedState | None:
+        """What a run had come to in an earlier attempt, scored; None for one that had not begun."""
+        done = checkpoints.finished(run.number, self.head0)
+        if done is not None:
+            result, rows = done
+            log.go_on(rows)
+            return result.best
+        with self._trainer(run) as trainer:
+            if not self._go_on(trainer, run, checkpoints, log):
+                return None
+            return trainer.state(self.selection_accuracy)
+
+    def _go_on(
+        self, trainer: Trainer, run: PlannedRun, checkpoints: Checkpoints, log: RunLog
+    ) -> bool:
+        """Puts the run where it was interrupted, if it was."""
+        interrupted = checkpoints.interrupted(run.number, self.head0)
+        if interrupted is None:
+            return False
+        state, rows = interrupted
+        restore(trainer, state)
+        log.go_on(rows)
+        self.workspace.reporter.event(
+            f"seed {run.seed}: goes on from step {run.steps_before + state.step}",
+            seed=run.seed,
+            step=run.steps_before + state.step,
+        )
+        return True
+
+    @contextmanager
+    def _trainer(self, run: PlannedRun) -> Iterator[Trainer]:
+        """A run before its first step."""
         put_tensors(self.clip, self.theta0)
-        recipe = method.hyperparameters
+        recipe, seed = run.method.hyperparameters, run.own_seed
         assert self.data.train is not None  # a training job was refused without one
+        weights = None
+        if recipe.class_balance == "loss":
+            weights = class_weights(self.data.train.labels, len(self.data.classes))
         batches = AugmentedBatches(
             training_pixels(self.workspace, self.data.train),
             self.clip.preprocess_config,
@@ -72,15 +125,17 @@ class Runs:
             flip_probability=recipe.flip_probability,
             balanced=recipe.class_balance == "sampling",
         )
-        texts = DrawnTexts(self.clip.text, seed) if method.needs_random_texts else None
-        weights = None
-        if recipe.class_balance == "loss":
-            weights = class_weights(self.data.train.labels, len(self.data.classes))
-        trainer = Trainer(
-            self.clip, self.head0, method, batches, texts, seed=seed, class_weights=weights
-        )
         try:
-            return trainer.run(on_reports=on_reports, validate=self.selection_accuracy)
+            yield Trainer(
+                self.clip,
+                self.head0,
+                run.method,
+                batches,
+                DrawnTexts(self.clip.text, seed) if run.method.needs_random_texts else None,
+                seed=seed,
+                class_weights=weights,
+                repeatable=self.workspace.settings.deterministic,
+            )
         finally:
             batches.close()
 
@@ -110,45 +165,6 @@ class Runs:
             self.board.score_model(f"wise_ft@{alpha:g}", seed, towers, head)
         put_tensors(self.clip, after)
         self.board.score_model("fine_tuned", seed, towers, like)
-
-
-class MetricsLog:
-    """Step metrics on their way to the supervisor and into `metrics.csv`."""
-
-    def __init__(self, workspace: Workspace, total_steps: int) -> None:
-        """`total_steps` are those of one seed."""
-        self._workspace = workspace
-        self._n_seeds = len(workspace.spec.seeds)
-        self._total_steps = total_steps
-        self._rows: list[tuple[int, int, dict[str, float]]] = []
-
-    def of_seed(
-        self, number: int, seed: int, steps_before: int = 0
-    ) -> Callable[[list[StepReport]], None]:
-        """For the job's `number`-th seed. Where that takes several runs, each counts on from the
-        steps before it."""
-
-        def on_reports(reports: list[StepReport]) -> None:
-            reporter = self._workspace.reporter
-            for report in reports:
-                step = steps_before + report.step
-                self._rows.append((seed, step, report.values))
-                reporter.send(Metrics(seed=seed, step=step, values=report.values))
-            step = steps_before + reports[-1].step + 1
-            done = (number + step / self._total_steps) / self._n_seeds
-            reporter.within("training", done, step, self._total_steps)
-
-        return on_reports
-
-    def write(self) -> None:
-        path = self._workspace.directory / "metrics.csv"
-        names = list(dict.fromkeys(name for _, _, values in self._rows for name in values))
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out)
-            writer.writerow(["seed", "step", *names])
-            for seed, step, values in self._rows:
-                writer.writerow([seed, step, *(values.get(name, "") for name in names)])
-        self._workspace.store_artifact("metrics.csv", path)
 
 
 def starting_head(clip: Clip, data: JobData, own: Head | None) -> Head:

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from core.learning.methods import registry
-from core.learning.methods.base import TrainingMethod
 from core.learning.trainer import TrainingRun
+from worker.pipeline.checkpoints import Checkpoints
 from worker.pipeline.export import Export, export_checkpoints, export_model, write_results
-from worker.pipeline.runs import MetricsLog, Runs
+from worker.pipeline.plan import PlannedRun, planned_runs
+from worker.pipeline.runs import Runs
+from worker.pipeline.step_metrics import MetricsLog, RunLog
 from worker.pipeline.workspace import Workspace
 
 
 def run_training(workspace: Workspace) -> None:
     """Train with every seed of the job, score what came out, and store it.
 
-    Raises `core.learning.trainer.LossNotFinite`, `core.errors.InvalidDataset` and what the
-    object store raises.
+    Raises `core.learning.trainer.LossNotFinite`, `core.errors.InvalidDataset`, StopRequested and
+    what the object store raises.
     """
-    spec = workspace.spec
-    method_class = registry()[spec.method]
-    if not issubclass(method_class, TrainingMethod):
-        raise TypeError(f"{spec.method} does not train")
-    method = method_class(spec.hyperparameters)
+    planned = planned_runs(workspace.spec)
     runs = Runs.open(workspace)
-    log = MetricsLog(workspace, int(method.hyperparameters.n_steps))
-    for number, seed in enumerate(spec.seeds):
-        run = runs.train(method, seed, log.of_seed(number, seed))
-        _announce_choice(runs, run, seed)
-        before, after = runs.ends_of_the_line(run.best)
-        runs.score_line(before, after, run.best.head, seed)
-        workspace.reporter.within("exporting", number / len(spec.seeds))
-        export = Export(
-            runs.clip,
-            run.best.head,
-            runs.data,
-            runs.board,
-            "fine_tuned",
-            seed,
-            number,
-            run.best,
-        )
-        export_checkpoints(workspace, export, export_model(workspace, export), run.last)
+    log = MetricsLog(workspace, planned, runs.clip.device)
+    with Checkpoints(workspace) as checkpoints:
+        for run in planned:
+            result = runs.train(run, checkpoints, log.of(run))
+            _announce_choice(runs, result, run.seed)
+            _keep(runs, run, result, log.of(run))
     log.write()
     write_results(workspace, runs.board, "fine_tuned")
+
+
+def _keep(runs: Runs, run: PlannedRun, result: TrainingRun, log: RunLog) -> None:
+    """Score the run's model beside theta0 and what lies between, and store it."""
+    workspace = runs.workspace
+    before, after = runs.ends_of_the_line(result.best)
+    runs.score_line(before, after, result.best.head, run.seed)
+    workspace.reporter.within("exporting", run.seed_number / len(workspace.spec.seeds))
+    export = Export(
+        runs.clip,
+        result.best.head,
+        runs.data,
+        runs.board,
+        "fine_tuned",
+        run.seed,
+        run.seed_number,
+        result.best,
+        metrics=log.made(result.best.step),
+    )
+    model = export_model(workspace, export)
+    export_checkpoints(workspace, export, model, result.last, log.made(result.last.step))
 
 
 def _announce_choice(runs: Runs, run: TrainingRun, seed: int) -> None:

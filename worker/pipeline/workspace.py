@@ -17,6 +17,7 @@ from pathlib import Path
 from core.datasets.index import DatasetIndex
 from core.datasets.limits import Limits
 from core.datasets.sources import gunzip, is_gzip
+from core.jobs.checkpoint import CheckpointReference
 from core.jobs.messages import Artifact
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference
 from core.model_cache import fetch_model
@@ -35,6 +36,7 @@ class Workspace:
     store: ObjectStore
     reporter: Reporter
     directory: Path  # this attempt's own; gone when the attempt is
+    checkpoints: tuple[CheckpointReference, ...] = ()  # to go on from, the newest first
 
     @property
     def limits(self) -> Limits:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.learning.architecture import Architecture, ImageTower, TextTower
+from core.learning.live_tensors import copy_into
 from core.learning.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ class TrainingHyperparameters(Knobs):
 class TrainingMethod(Method):
     """A method that trains. The loop calls `attach` once, then for each step `before_step`,
     `loss` (once a micro-batch) and `after_step`, and `finished_weights` whenever the model is
-    scored or stored.
+    scored or stored. What it remembers from step to step it names in `state`: a run that was
+    interrupted goes on from there, and must not differ from one that was not.
     """
 
     kind: ClassVar[Kind] = "training"
@@ -206,6 +208,17 @@ class TrainingMethod(Method):
 
     def after_step(self, student: Student, step: int) -> None:
         """After the update of a step: project the weights, move averages."""
+
+    @abstractmethod
+    def state(self, student: Student) -> dict[str, Tensor]:
+        """The live tensors that steps change beside the parameters that train, by name: averages,
+        teachers; nothing where there are none. What follows from theta0 or from the step's number
+        does not belong here.
+        """
+
+    def restore(self, student: Student, stored: Mapping[str, Tensor]) -> None:
+        """Put back what `state` had, after `attach`. Raises ValueError for other tensors."""
+        copy_into(self.state(student), stored)
 
     def finished_weights(self, student: Student) -> dict[str, Tensor]:
         """What the model is to hold where it is scored or stored instead of what it holds in

@@ -53,3 +53,6 @@ class CarFT(TrainingMethod):
         )
         loss = cross_entropy + self.hyperparameters.penalty_weight * penalty
         return Losses(loss=loss, cross_entropy=cross_entropy, penalty=penalty)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}  # contexts are theta0's

@@ -106,6 +106,11 @@ class CaRot(TrainingMethod):
         )
         return Losses(loss=loss, **parts)
 
+    def state(self, student: Student) -> dict[str, Tensor]:
+        from core.learning.averages import moving_tensors
+
+        return moving_tensors(self.teacher, student)
+
     def after_step(self, student: Student, step: int) -> None:
         from core.learning.averages import move_towards
 

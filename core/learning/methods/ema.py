@@ -53,5 +53,8 @@ class ExponentialMovingAverage(TrainingMethod):
         for name, parameter in student.trained().items():
             self._average[name].lerp_(parameter.detach(), 1.0 - self.hyperparameters.ema_decay)
 
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return self._average
+
     def finished_weights(self, student: Student) -> dict[str, Tensor]:
         return self._average

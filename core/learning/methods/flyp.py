@@ -22,6 +22,8 @@ from core.learning.methods.base import Losses, Part, Step, TrainingHyperparamete
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.learning.student import Student
+
 
 class ContrastiveHyperparameters(TrainingHyperparameters):
     """What methods that train both towers share."""
@@ -43,6 +45,9 @@ class Flyp(TrainingMethod):
         texts_BD = step.text_features(captions)
         loss = info_nce(step.image_features(), texts_BD, step.student.logit_scale())
         return Losses(loss=loss, contrastive=loss)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}
 
 
 def info_nce(v_BD: Tensor, u_BD: Tensor, scale: Tensor | float) -> Tensor:

@@ -10,7 +10,14 @@ Source: the baseline "FT" of Nam, Heo and Lee, "Lipsum-FT", ICLR 2024, arXiv 240
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.learning.methods.base import Losses, Step, TrainingHyperparameters, TrainingMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.learning.student import Student
 
 
 class FineTuning(TrainingMethod):
@@ -23,3 +30,6 @@ class FineTuning(TrainingMethod):
     def loss(self, step: Step) -> Losses:
         cross_entropy = step.cross_entropy()
         return Losses(loss=cross_entropy, cross_entropy=cross_entropy)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}

@@ -20,6 +20,8 @@ from core.learning.methods.base import Losses, Step, TrainingHyperparameters, Tr
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.learning.student import Student
+
 
 class DistillationHyperparameters(TrainingHyperparameters):
     """Fine-tuning's recipe, the term's weight and its temperature."""
@@ -48,6 +50,9 @@ class KnowledgeDistillation(TrainingMethod):
         penalty = penalty * temperature**2
         loss = cross_entropy + self.hyperparameters.penalty_weight * penalty
         return Losses(loss=loss, cross_entropy=cross_entropy, penalty=penalty)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}
 
 
 def kl_divergence(teacher_BK: Tensor, student_BK: Tensor) -> Tensor:

@@ -51,3 +51,6 @@ class L2SP(TrainingMethod):
         penalty = 0.5 * sum(distances[1:], start=distances[0])
         loss = cross_entropy + self.hyperparameters.penalty_weight * penalty
         return Losses(loss=loss, cross_entropy=cross_entropy, penalty=penalty)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}  # where it pulls to is theta0

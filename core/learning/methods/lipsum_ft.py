@@ -30,6 +30,8 @@ from core.learning.randomness import generator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.learning.student import Student
+
 
 class LipsumHyperparameters(TrainingHyperparameters):
     """Fine-tuning's recipe and the penalty's three numbers."""
@@ -65,6 +67,9 @@ class LipsumFT(TrainingMethod):
             penalty = lipsum_penalty(f_BD, f0_BD, self._texts(step), step.scale)
         loss = cross_entropy + weight * penalty
         return Losses(loss=loss, cross_entropy=cross_entropy, penalty=penalty)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}
 
     def _texts(self, step: Step) -> Tensor:
         """Features (M, D) of this step's texts."""

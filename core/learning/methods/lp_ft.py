@@ -15,11 +15,17 @@ out-of-distribution", ICLR 2022, arXiv 2202.10054.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from core.learning.methods.base import Losses, Part, Step, TrainingHyperparameters, TrainingMethod
 from core.learning.schedule import Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.learning.student import Student
 
 
 class ProbingHyperparameters(TrainingHyperparameters):
@@ -57,6 +63,9 @@ class LpFT(TrainingMethod):
     def loss(self, step: Step) -> Losses:
         cross_entropy = step.cross_entropy()
         return Losses(loss=cross_entropy, cross_entropy=cross_entropy)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}
 
     def _probe_steps(self, schedule: Schedule) -> int:
         return math.floor(self.hyperparameters.probe_fraction * schedule.total_steps)

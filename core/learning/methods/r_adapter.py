@@ -106,6 +106,9 @@ class RAdapter(TrainingMethod):
         )
         return Losses(loss=loss, contrastive=loss)
 
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return self.adapters.averages
+
     def after_step(self, student: Student, step: int) -> None:
         self.adapters.remove()
         self.adapters.accumulate(self.hyperparameters.ema_decay)

@@ -33,6 +33,8 @@ from core.learning.phrases import POOLS
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.learning.student import Student
+
 CAPTION = "a photo of a {}."
 _LEFT_OUT = -1e8  # exp of it is 0 beside any logit; infinity would make NaN of a row without others
 
@@ -78,6 +80,9 @@ class StarFT(TrainingMethod):
         weight = self.hyperparameters.penalty_weight * (1 - (step.number + 1) / step.total)
         loss = contrastive + weight * penalty
         return Losses(loss=loss, contrastive=contrastive, penalty=penalty)
+
+    def state(self, student: Student) -> dict[str, Tensor]:
+        return {}
 
 
 def spurious_penalty(

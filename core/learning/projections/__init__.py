@@ -7,23 +7,14 @@ papers. Everything else that trains is kept near what it was when training began
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
+from core.learning.projections.base import Projection
 from core.learning.projections.ftp import FastTrainableProjection
 from core.learning.projections.spd import SelectiveProjectionDecay
 
 if TYPE_CHECKING:
     from core.learning.student import Student
-
-
-class Projection(Protocol):
-    """What happens to the weights around the optimiser's update."""
-
-    def before_update(self, student: Student) -> None:
-        """Gradients are there; the weights are what the step began with."""
-
-    def after_update(self, student: Student, step: int) -> None:
-        """The optimiser has moved the weights. `step` counts from 0."""
 
 
 def make_projection(

@@ -22,10 +22,13 @@ Source: Tian et al., "Fast trainable projection for robust fine-tuning", NeurIPS
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from core.learning.live_tensors import copy_into
 from core.learning.projections.anchors import anchors
+from core.learning.projections.base import Projection
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +51,7 @@ class Constraint:
     second_moment: Tensor
 
 
-class FastTrainableProjection:
+class FastTrainableProjection(Projection):
     """FTP around the weights that `student` has now; `k` in [0, 1]."""
 
     def __init__(self, student: Student, k: float) -> None:
@@ -67,6 +70,34 @@ class FastTrainableProjection:
             for name, theta0 in self._theta0.items():
                 if live[name].grad is not None:
                     self._project(name, live[name], theta0, step)
+
+    def state(self) -> dict[str, Tensor]:
+        import torch
+
+        return {
+            f"{name}.{field.name}": torch.as_tensor(getattr(constraint, field.name))
+            for name, constraint in self.constraints.items()
+            for field in fields(constraint)
+        }
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        """A tensor that has had no gradient yet has no constraint, here as there."""
+        import torch
+
+        self.constraints = {}
+        names = {name.rpartition(".")[0] for name in stored}
+        for name in [name for name in self._theta0 if name in names]:
+            theta0 = self._theta0[name]
+            zero = theta0.new_zeros(())
+            constraint = Constraint(
+                int(stored[f"{name}.first_step"]),
+                zero,
+                torch.empty_like(theta0),
+                zero.clone(),
+                zero.clone(),
+            )
+            self.constraints[name] = constraint
+        copy_into(self.state(), stored)
 
     def _project(self, name: str, parameter: Tensor, theta0: Tensor, step: int) -> None:
         deviation = parameter - theta0

@@ -17,9 +17,12 @@ models", NeurIPS 2024, arXiv 2411.01713, equations 3, 4 and 9. The head is left 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from core.learning.live_tensors import copy_into
 from core.learning.projections.anchors import anchors
+from core.learning.projections.base import Projection
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 SMALLEST = 1e-30  # a distance of zero divides nothing by it
 
 
-class SelectiveProjectionDecay:
+class SelectiveProjectionDecay(Projection):
     """SPD around the weights that `student` has now; `weight` is lambda."""
 
     def __init__(self, student: Student, weight: float) -> None:
@@ -59,3 +62,9 @@ class SelectiveProjectionDecay:
                 distance = (live[name] - theta0).norm()
                 growth = (distance - before).clamp(min=0) / distance.clamp(min=SMALLEST)
                 live[name].lerp_(theta0, (back > 0) * (self._weight * growth))
+
+    def state(self) -> dict[str, Tensor]:
+        return {}  # what it notes before an update is spent by the same step
+
+    def restore(self, stored: Mapping[str, Tensor]) -> None:
+        copy_into({}, stored)

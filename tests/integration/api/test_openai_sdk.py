@@ -91,6 +91,17 @@ def test_the_life_of_a_job(client: OpenAI, training_file: str) -> None:
     assert messages == ["The job was cancelled.", f"Created fine-tuning job: {job.id}"]
 
 
+def test_a_job_is_paused_resumed_and_cancelled(client: OpenAI, training_file: str) -> None:
+    job = client.fine_tuning.jobs.create(model="base:tiny", training_file=training_file)
+    assert client.fine_tuning.jobs.pause(job.id).status == "paused"  # type: ignore[comparison-overlap]
+    assert client.fine_tuning.jobs.pause(job.id).id == job.id
+    assert client.fine_tuning.jobs.resume(job.id).status == "queued"
+    cancelled = client.fine_tuning.jobs.cancel(job.id, extra_body={"keep_checkpoint": True})
+    assert cancelled.status == "cancelled"  # it has none yet
+    with pytest.raises(openai.ConflictError):
+        client.fine_tuning.jobs.resume(job.id)
+
+
 def test_models(client: OpenAI, running: Running) -> None:
     listed = {model.id: model for model in client.models.list()}
     assert {"base:tiny", running.fine_tuned} <= listed.keys()

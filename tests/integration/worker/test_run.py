@@ -136,7 +136,7 @@ def check_checkpoints(store: ObjectStore, messages: list[Message], model: Stored
     kept = checkpoints[0]
     assert kept.id == f"{model.id}:step-{model.step}"
     assert kept.object_key == model.object_key
-    assert kept.metrics.keys() == {"validation_accuracy"}
+    assert kept.metrics.keys() == {"validation_accuracy", "step", "train_loss"}
     assert {c.step for c in checkpoints} == {model.step, 6}
     assert all(store.exists(c.object_key) for c in checkpoints)
 

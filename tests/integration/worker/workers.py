@@ -30,7 +30,7 @@ def make_settings(tmp_path: Path, template: Path, **changes: Any) -> Settings:
     data.mkdir()
     shutil.copy(template, data / "lipsum.db")
     values: dict[str, Any] = {"poll_seconds": HOUR, "sweep_seconds": HOUR}
-    return Settings(data_dir=data, cancel_grace_seconds=0.5, **{**values, **changes})
+    return Settings(data_dir=data, stop_grace_seconds=0.5, **{**values, **changes})
 
 
 class Worker:

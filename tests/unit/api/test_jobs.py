@@ -225,6 +225,74 @@ def test_a_running_job_is_cancelling_until_it_stopped(fresh: Service) -> None:
         assert fresh.client.post(f"{JOBS}/{job_id}/cancel").json()["status"] == "cancelling"
 
 
+def test_a_waiting_job_is_paused_and_resumed(fresh: Service) -> None:
+    add_base(fresh.database, fresh.store)
+    job_id = create(fresh, fresh.upload(dataset())["id"])["id"]
+    paused = fresh.client.post(f"{JOBS}/{job_id}/pause").json()
+    assert (paused["status"], paused["queue_position"], paused["error"]) == ("paused", None, None)
+    resumed = fresh.client.post(f"{JOBS}/{job_id}/resume").json()
+    assert (resumed["status"], resumed["queue_position"]) == ("queued", 0)
+    assert [change["to"] for change in resumed["transitions"]][-2:] == ["paused", "queued"]
+
+
+def test_a_running_job_runs_until_its_pause_has_happened(fresh: Service) -> None:
+    add_base(fresh.database, fresh.store)
+    job_id = create(fresh, fresh.upload(dataset())["id"])["id"]
+    claim(fresh.database)
+    asked = fresh.client.post(f"{JOBS}/{job_id}/pause").json()
+    assert (asked["status"], asked["stop_for"]) == ("validating_files", "pause")
+    taken_back = fresh.client.post(f"{JOBS}/{job_id}/resume").json()
+    assert taken_back["stop_for"] is None
+
+
+def test_a_failed_job_is_retried(fresh: Service) -> None:
+    add_base(fresh.database, fresh.store)
+    job_id = create(fresh, fresh.upload(dataset())["id"])["id"]
+    refused = fresh.client.post(f"{JOBS}/{job_id}/retry").json()
+    assert refused["status"] == "validating_files"  # it has not failed: nothing to do
+    with fresh.database.write() as session:
+        held = leases.claim(session, "worker", "boot", 60.0)
+        assert held is not None
+        leases.fail(session, held, "storage_error", "the disk is full", max_attempts=1)
+    failed = fresh.client.get(f"{JOBS}/{job_id}").json()
+    assert failed["error"]["message"] == "the disk is full"
+    again = fresh.client.post(f"{JOBS}/{job_id}/retry").json()
+    assert (again["status"], again["error"], again["finished_at"]) == ("queued", None, None)
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry"])
+def test_what_has_ended_is_left_alone(fresh: Service, verb: str) -> None:
+    add_base(fresh.database, fresh.store)
+    job_id = create(fresh, fresh.upload(dataset())["id"])["id"]
+    fresh.client.post(f"{JOBS}/{job_id}/cancel")
+    answer = fresh.client.post(f"{JOBS}/{job_id}/{verb}")
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "job_already_ended"
+    assert answer.headers["x-should-retry"] == "false"
+    assert fresh.client.post(f"{JOBS}/ftjob-none/{verb}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 200),
+        (b"{}", 200),
+        (b'{"keep_checkpoint": true}', 200),
+        (b'{"keep_checkpoint": "perhaps"}', 400),
+        (b'{"keep": true}', 400),
+        (b"[]", 400),
+        (b"{", 400),
+    ],
+)
+def test_what_a_cancel_may_say(fresh: Service, body: bytes, status: int) -> None:
+    add_base(fresh.database, fresh.store)
+    job_id = create(fresh, fresh.upload(dataset())["id"])["id"]
+    answer = fresh.client.post(f"{JOBS}/{job_id}/cancel", content=body)
+    assert answer.status_code == status, answer.text
+    found = jobs_row(fresh, job_id).status
+    assert found == ("cancelled" if status == 200 else "validating_files")
+
+
 @pytest.mark.parametrize("suffix", ["", "/events", "/checkpoints"])
 def test_unknown_and_foreign_jobs_look_the_same(
     service: Service, training_file: str, suffix: str

@@ -78,7 +78,7 @@ def test_a_heartbeat_extends_the_lease_on_the_databases_clock(database: Database
     build.age(database, claim.job_id, LEASE / 2)
     before = build.read(database, claim).lease_expires_at
     with database.write() as session:
-        assert leases.heartbeat(session, claim, LEASE) == "running"
+        assert leases.heartbeat(session, claim, LEASE) == "go_on"
     after = build.read(database, claim).lease_expires_at
     assert before is not None
     assert after is not None
@@ -92,15 +92,13 @@ def test_reports_become_rows(database: Database) -> None:
     batch: list[Message] = [
         Progress(phase="preparing", fraction=0.1),
         Event(message="first\x00", data={"n": 1}),
-        Metrics(seed=0, step=10, values={"loss": 2.0, "bad": float("nan")}),
+        Metrics(seed=0, step=10, values={"loss": 0.5, "bad": float("nan")}),
         Event(level="warn", message="second"),
-        Metrics(seed=0, step=10, values={"loss": 1.0}),
+        Metrics(seed=0, step=11, values={"loss": 0.25}),
         Progress(phase="training", step=10, total_steps=20, fraction=0.5, remaining_seconds=30),
     ]
     with database.write() as session:
-        assert leases.relay(session, claim, batch) == "running"
-    with database.write() as session:
-        leases.relay(session, claim, [Metrics(seed=0, step=10, values={"loss": 0.5})])
+        assert leases.relay(session, claim, batch) == "go_on"
     found = build.read(database, job)
     assert (found.phase, found.step, found.total_steps, found.progress) == ("training", 10, 20, 0.5)
     assert found.progress_at is not None
@@ -108,7 +106,11 @@ def test_reports_become_rows(database: Database) -> None:
     with database.read() as session:
         metrics = results.list_metrics(session, project, job.id)
         page = events.list_events(session, project, job.id)
-    assert [(row.name, row.value) for row in metrics] == [("bad", None), ("loss", 0.5)]
+    assert [(row.name, row.value) for row in metrics] == [
+        ("bad", None),
+        ("loss", 0.5),
+        ("loss", 0.25),
+    ]
     assert [row.message for row in page.items[-2:]] == ["first", "second"]
     assert [row.sequence for row in page.items] == [1, 2, 3, 4]
 
@@ -250,6 +252,9 @@ FENCED: dict[str, Callable[[Session, Claim], object]] = {
     ),
     "give_back": leases.give_back,
     "stop_cancelled": leases.stop_cancelled,
+    "publish_kept": lambda session, claim: publishing.publish_kept(
+        session, claim, [], max_attempts=MOST
+    ),
 }
 
 

@@ -10,13 +10,13 @@ from core.records.engine import Database
 from tests import service_builders as build
 
 EXPECTED = {
-    "validating_files": {"queued", "failed", "cancelling", "cancelled"},
-    "queued": {"validating_files", "running", "failed", "cancelled"},
+    "validating_files": {"queued", "paused", "failed", "cancelling", "cancelled"},
+    "queued": {"validating_files", "running", "paused", "failed", "cancelling", "cancelled"},
     "running": {"queued", "paused", "succeeded", "failed", "cancelling", "cancelled"},
-    "paused": {"running", "cancelled"},
+    "paused": {"queued", "cancelling", "cancelled"},
     "cancelling": {"cancelled"},
     "succeeded": set(),
-    "failed": set(),
+    "failed": {"queued"},
     "cancelled": set(),
 }
 
@@ -64,7 +64,7 @@ def test_cancelling_a_held_job_tells_its_worker(database: Database, checked: boo
         assert jobs.request_cancel(session, project, job.id).status == "cancelling"
     with database.write() as session:
         assert jobs.request_cancel(session, project, job.id).status == "cancelling"  # again: same
-        assert leases.heartbeat(session, claim, 60.0) == "cancelling"
+        assert leases.heartbeat(session, claim, 60.0) == "cancel"
         assert leases.stop_cancelled(session, claim).status == "cancelled"
     with database.read() as session:
         moves = [row.to_status for row in jobs.list_transitions(session, project, job.id)]

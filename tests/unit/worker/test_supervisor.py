@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from core.errors import Unavailable
-from core.records import events, jobs, leases, models, results
+from core.records import checkpoints, events, jobs, leases, models, results, stopping
 from core.records.engine import Database, Session
 from core.records.tables import Job
 from core.settings import Settings
@@ -60,7 +62,7 @@ class World:
             worker_slots=2,
             lease_seconds=LEASE,
             stall_seconds=STALL,
-            cancel_grace_seconds=GRACE,
+            stop_grace_seconds=GRACE,
             max_attempts=2,
         )
         self.supervisor = Supervisor(
@@ -91,6 +93,13 @@ class World:
         """The job's attempt, once its trainer has said the word."""
         self.drive(lambda: any(word in message for message in self.messages(job)))
         return next(item for item in self.supervisor.attempts if item.claim.job_id == job.id)
+
+    def ask(self, what: Callable[[Session, str, str], object], job: Job) -> None:
+        """Something of the records, of whose doing the worker hears."""
+        with self.database.write() as session:
+            what(session, self.project, job.id)
+        self.supervisor.wake()  # as the doorbell does
+        self.supervisor.step(longest=1.0)
 
     def close(self) -> None:
         self.supervisor.close()
@@ -197,16 +206,95 @@ def test_a_trainer_that_does_not_get_on_is_stopped(world: World) -> None:
 def test_a_trainer_that_ignores_sigterm_is_killed_after_the_grace(world: World) -> None:
     job = world.job(["stubborn"])
     attempt = world.start(job, "stubborn")
-    with world.database.write() as session:
-        jobs.request_cancel(session, world.project, job.id)
-    world.supervisor.wake()  # as the doorbell does
-    world.supervisor.step(longest=1.0)
-    assert world.read(job).status == "cancelling"
+    world.ask(stopping.request_pause, job)
+    assert world.read(job).status == "running"
     world.pass_time(GRACE - 1)
     assert not attempt.process.has_exited()
     world.pass_time(1.0)
     world.drive(lambda: attempt.is_over)
-    assert world.read(job).status == "cancelled"
+    assert world.read(job).status == "paused"
+
+
+def test_a_cancelled_job_is_not_waited_for(world: World) -> None:
+    job = world.job(["stubborn"])
+    attempt = world.start(job, "stubborn")
+    world.ask(jobs.request_cancel, job)
+    world.drive(lambda: attempt.is_over)
+    cancelled = world.read(job)
+    assert (cancelled.status, cancelled.status_reason) == ("cancelled", "user_cancelled")
+
+
+def test_a_paused_job_goes_on_from_what_its_trainer_saved(world: World) -> None:
+    job = world.job(["work", "work", "patient"], ["work", "work", "work"])
+    world.start(job, "patient")
+    world.ask(stopping.request_pause, job)
+    world.drive(lambda: world.read(job).status == "paused")
+    paused = world.read(job)
+    assert (paused.lease_token, paused.stop_for, paused.failures) == (None, None, 0)
+    world.pass_time(world.settings.poll_seconds)
+    assert world.supervisor.attempts == []  # nobody takes it
+    world.ask(stopping.resume, job)
+    world.drive(lambda: world.read(job).status == "succeeded")
+    assert "handed [3]" in world.messages(job)
+    with world.database.read() as session:
+        moves = [row.to_status for row in jobs.list_transitions(session, world.project, job.id)]
+    assert moves == ["queued", "running", "paused", "queued", "running", "succeeded"]
+
+
+def test_a_pause_taken_back_in_time_only_costs_a_start(world: World) -> None:
+    job = world.job(["patient"], ["work"])
+    attempt = world.start(job, "patient")
+    world.ask(stopping.request_pause, job)
+    with world.database.write() as session:
+        assert stopping.resume(session, world.project, job.id).stop_for is None
+    world.drive(lambda: attempt.is_over)
+    world.drive(lambda: world.read(job).status == "succeeded")
+    assert world.read(job).attempt == 2
+
+
+def test_a_cancelled_job_is_kept_by_a_trainer_of_its_own(world: World) -> None:
+    job = world.job(["work", "patient"])
+    world.start(job, "patient")
+    world.ask(partial(jobs.request_cancel, keep=True), job)
+    world.drive(lambda: world.read(job).status == "cancelled")
+    with world.database.read() as session:
+        (kept,) = models.of_job(session, world.project, job.id)
+        states = [row.to_status for row in jobs.list_transitions(session, world.project, job.id)]
+    assert (kept.kind, kept.step) == ("checkpoint", 2)
+    assert kept.id == f"ft:tiny::{job.id.removeprefix('ftjob-')}:step-2"
+    assert kept.object_key.startswith(f"jobs/{job.id}/attempts/2/")
+    assert states == ["queued", "running", "cancelling", "cancelled"]
+    assert f"Kept as {kept.id}." in world.messages(job)
+
+
+def test_a_step_done_again_that_differs_ends_the_job(world: World) -> None:
+    job = world.job(["work", "differ"])
+    world.drive(lambda: world.read(job).status == "failed")
+    failed = world.read(job)
+    assert (failed.status_reason, failed.attempt, failed.failures) == ("internal", 1, 1)
+    assert failed.error_message is not None
+    assert "Step 1 (seed 0) was done again and its loss is 77.0, where it was 1.0" in (
+        failed.error_message
+    )
+
+
+def test_a_stopping_worker_has_its_trainers_save_first(world: World) -> None:
+    job = world.job(["work", "patient"], ["work"])
+    world.start(job, "patient")
+    world.supervisor.stop()
+    world.drive(lambda: world.supervisor.is_done)
+    waiting = world.read(job)
+    assert (waiting.status, waiting.failures, waiting.lease_token) == ("queued", 0, None)
+    with world.database.read() as session:
+        assert [found.step for found in checkpoints.usable(session, job.id)] == [2]
+
+
+def test_a_trainer_that_somebody_else_stopped_is_no_failure(world: World) -> None:
+    job = world.job(["patient"], ["work"])
+    attempt = world.start(job, "patient")
+    os.kill(attempt.process.pid, signal.SIGTERM)  # a service manager, to every process it knows
+    world.drive(lambda: world.read(job).status == "succeeded")
+    assert world.read(job).failures == 0
 
 
 def test_a_lost_lease_kills_the_trainer_and_writes_nothing(world: World) -> None:

@@ -1,0 +1,36 @@
+"""Where a run computes: what must be equal for two runs to round alike."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+Facts = dict[str, str | int]
+
+
+def environment(device: torch.device) -> Facts:
+    """Library versions, threads and processors of this process, on this device."""
+    found: Facts = {
+        "torch": torch.__version__,
+        "open_clip": version("open_clip_torch"),
+        "numpy": version("numpy"),
+        "threads": torch.get_num_threads(),
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"] = torch.version.cuda or ""
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
