@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.spool import sweep
@@ -17,6 +18,7 @@ from core.records.engine import Database
 from core.settings import Settings
 
 CONNECT_TIMEOUT = 2.0  # seconds; the inference process is on this machine or near
+INSPECTIONS = 2  # archives looked into at a time; each may be a process of half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Services:
     database: Database
     store: ObjectStore
     inference: httpx.AsyncClient
+    inspections: CapacityLimiter
 
 
 @asynccontextmanager
@@ -43,7 +46,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     )
     try:
         async with inference:
-            yield Services(settings, database, store, inference)
+            yield Services(settings, database, store, inference, CapacityLimiter(INSPECTIONS))
     finally:
         database.close()
 

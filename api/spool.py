@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +69,21 @@ def spool_file(directory: Path) -> Iterator[SpoolFile]:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # a full disk fails again at the last flush
             file.close()
+
+
+def require_space(directory: Path, size: int) -> None:
+    """Raises StorageFault when so many bytes do not fit: better now than after the last one."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        raise _fault(error) from error
+    if size > free:
+        raise StorageFault(
+            f"The upload has {size} bytes and the service's disk has {free} left. Send less, or "
+            "ask the operator to make room.",
+            code="no_space",
+        )
 
 
 def sweep(directory: Path) -> None:

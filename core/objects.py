@@ -7,6 +7,7 @@ links out of its directory, so for a directory each path is resolved before it i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -94,6 +95,29 @@ class ObjectStore:
         """Stores a file."""
         with path.open("rb") as file:
             return self.put_stream(key, iter(lambda: file.read(READ_BYTES), b""))
+
+    def take_file(self, key: str, path: Path, sha256: str) -> None:
+        """Stores a file that its owner has no further use for: moved, where the store is a
+        directory of the same disk, else copied.
+
+        Raises StorageFault, and nothing is stored, when a copy has not that digest.
+        """
+        self._guard(key)
+        if self._directory is not None:
+            target = self._directory / key
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise StorageFault(
+                        f"The object store failed on {key!r}: {error.strerror}."
+                    ) from error
+            else:
+                return
+        if self.put_file(key, path).sha256 != sha256:
+            self.delete(key)
+            raise StorageFault(f"{path.name} changed on its way to the store; try again.")
 
     def put_bytes(self, key: str, data: bytes) -> StoredObject:
         """Stores bytes."""

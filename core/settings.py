@@ -92,6 +92,9 @@ class Settings(BaseSettings):
 
     # What users may send.
     max_file_bytes: int = Field(8 * GIB, gt=0, description="Largest file a user may upload.")
+    upload_seconds: float = Field(
+        86_400.0, gt=0, description="Seconds in which an upload in parts must be completed."
+    )
     max_archive_entries: int = Field(
         2_000_000, gt=0, description="Most entries an archive may hold."
     )

@@ -13,7 +13,9 @@ from core.datasets.zip_directory import END_MAGIC
 from core.datasets.zip_reader import ZipArchive
 from core.errors import InvalidDataset, TooLarge
 
-__all__ = ["Archive", "Entry", "Format", "open_archive"]
+__all__ = ["Archive", "Entry", "Format", "needs_libraries", "open_archive"]
+
+_ZSTANDARD, _PARQUET = b"\x28\xb5\x2f\xfd", b"PAR1"
 
 # Known by their first bytes, for a message that helps more than "not an archive".
 _KNOWN = (
@@ -40,6 +42,12 @@ def open_archive(path: Path, limits: Limits) -> Archive:
     except BaseException:
         source.close()
         raise
+
+
+def needs_libraries(path: Path) -> bool:
+    """Whether opening it takes more than this room's own readers."""
+    with path.open("rb") as file:
+        return file.read(4) in (_ZSTANDARD, _PARQUET)
 
 
 def _open(source: ByteSource, limits: Limits) -> Archive:

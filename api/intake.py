@@ -1,0 +1,91 @@
+"""From a whole file on the spool to a row: checked, stored once, and only then named.
+
+Every way in ends here: `POST /v1/files`, an upload in parts, an import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
+
+from api.services import Services
+from api.uploads import Upload
+from core.datasets.apart import inspect_apart
+from core.datasets.limits import Limits
+from core.errors import InvalidRequest, NotFound
+from core.records import datasets, files
+from core.records.tables import File
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stored file that has no row yet."""
+
+    upload: Upload
+    project_id: str
+    object_key: str
+    structure: dict[str, Any] | None  # of an archive
+
+    def record(self, session: Session) -> File:
+        """The file's row, and its dataset version's where it is an archive."""
+        upload, is_archive = self.upload, self.structure is not None
+        if self.structure is not None:
+            datasets.create(
+                session,
+                self.project_id,
+                upload.sha256,
+                archive_key=self.object_key,
+                archive_size=upload.size,
+                archive_sha256=upload.sha256,
+                structure=self.structure,
+                index_key=f"datasets/{self.project_id}/{upload.sha256}/index.parquet",
+            )
+        return files.create(
+            session,
+            self.project_id,
+            filename=upload.filename,
+            purpose=upload.purpose,
+            size=upload.size,
+            sha256=upload.sha256,
+            object_key=self.object_key,
+            dataset_version=upload.sha256 if is_archive else None,
+            structure=self.structure,
+        )
+
+
+async def keep(services: Services, project_id: str, upload: Upload) -> Kept:
+    """Check the file and store it. Raises InvalidRequest, TooLarge and StorageFault.
+
+    Equal content is stored once in a project: its key is its digest.
+    """
+    structure = await _inspected(services, upload) if upload.is_archive else None
+    key = f"files/{project_id}/{upload.sha256}"
+    await run_in_threadpool(_store, services, key, upload)
+    return Kept(upload, project_id, key, structure)
+
+
+async def _inspected(services: Services, upload: Upload) -> dict[str, Any]:
+    limits = Limits.from_settings(services.settings)
+    try:
+        structure = await to_thread.run_sync(
+            inspect_apart, upload.path, limits, limiter=services.inspections
+        )
+    except InvalidRequest as error:
+        error.param = error.param or "file"
+        raise
+    return structure.model_dump(mode="json")
+
+
+def _store(services: Services, key: str, upload: Upload) -> None:
+    try:
+        if services.store.head(key).size == upload.size:
+            return
+    except NotFound:
+        pass
+    services.store.take_file(key, upload.path, upload.sha256)
