@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -114,22 +115,56 @@ async def _receive(
     if declared is not None and declared > form.most + FRAMING_BYTES:
         raise form.refusal(declared - FRAMING_BYTES)
     require_space(settings.spool_directory, declared or 0)
-    waiting: list[bytes] = []
-    waiting_bytes = received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        piece = reader.feed(chunk)
-        check(reader)
-        _check_framing(received, spool.size + waiting_bytes + len(piece))
-        waiting.append(piece)
-        waiting_bytes += len(piece)
-        if waiting_bytes >= _WRITE_BYTES:
-            await run_in_threadpool(spool.write, b"".join(waiting))
-            waiting, waiting_bytes = [], 0
-    reader.finish()
-    await run_in_threadpool(spool.write, b"".join(waiting))
-    await run_in_threadpool(spool.finish)
+    received = 0
+    async with _writing(spool) as writer:
+        async for chunk in request.stream():
+            received += len(chunk)
+            piece = reader.feed(chunk)
+            check(reader)
+            await writer.add(piece)
+            _check_framing(received, writer.size)
+        reader.finish()
     return reader
+
+
+class _Writer:
+    """Hands pieces to the spool, one thread's work at a time, while the next are received."""
+
+    def __init__(self, spool: SpoolFile) -> None:
+        self.size = 0
+        self._spool = spool
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._busy: asyncio.Task[None] | None = None
+
+    async def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self._waiting.append(piece)
+        self._waiting_bytes += len(piece)
+        if self._waiting_bytes >= _WRITE_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        await self.settle()
+        data, self._waiting, self._waiting_bytes = b"".join(self._waiting), [], 0
+        self._busy = asyncio.create_task(run_in_threadpool(self._spool.write, data))
+
+    async def settle(self) -> None:
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            await busy
+
+
+@asynccontextmanager
+async def _writing(spool: SpoolFile) -> AsyncIterator[_Writer]:
+    """Everything is on the spool when the block ends; no thread is at work when it fails."""
+    writer = _Writer(spool)
+    try:
+        yield writer
+        await writer.flush()
+    finally:
+        await writer.settle()
+    await run_in_threadpool(spool.finish)
 
 
 def _check_purpose(reader: FormReader) -> None:

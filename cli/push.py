@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -106,14 +107,21 @@ def _send_parts(
 ) -> bool:
     """Whether every part that the service had is one of this source's."""
     done = 0
-    for number, data in enumerate(_in_parts(source), start=1):
-        digest = hashlib.sha256(data).hexdigest()
-        if parts.get(number, digest) != digest:
-            return False
-        if number not in parts:
-            _send_part(client, upload_id, number, digest, data)
-        done += len(data)
-        progress(done)
+    with ThreadPoolExecutor(1) as sender:
+        sending: Future[None] | None = None  # while the next part is read and hashed
+        for number, data in enumerate(_in_parts(source), start=1):
+            digest = hashlib.sha256(data).hexdigest()
+            if sending is not None:
+                sending.result()
+                progress(done)
+            if parts.get(number, digest) != digest:
+                return False
+            done += len(data)
+            if number not in parts:
+                sending = sender.submit(_send_part, client, upload_id, number, digest, data)
+        if sending is not None:
+            sending.result()
+    progress(done)
     return True
 
 

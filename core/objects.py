@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -165,6 +165,8 @@ class ObjectStore:
         if start < 0 or (end is not None and end < start):
             raise ValueError(f"no range of bytes: from {start} to {end}")
         self._guard(key)
+        if self._directory is not None:
+            return _file_chunks(key, self._open(key), start, end)
         options: dict[str, Any] = {}
         if start or end is not None:
             size = self.head(key).size
@@ -221,6 +223,16 @@ class ObjectStore:
                 for meta in batch:
                     if self._is_inside(meta["path"]):
                         yield _make_head(meta)
+
+    def _open(self, key: str) -> BinaryIO:
+        """An object of a directory: read here, since obstore's runtime hands a file on at a tenth
+        of the speed."""
+        assert self._directory is not None
+        path = self._directory / key
+        with _faults(key):
+            if path.is_dir():
+                raise FileNotFoundError
+            return path.open("rb", buffering=0)
 
     def _guard(self, key: str) -> None:
         check_key(key)
@@ -293,6 +305,17 @@ def _make_s3(settings: Settings, bucket: str, prefix: str) -> S3Store:
 
 def _make_head(meta: Any) -> ObjectHead:
     return ObjectHead(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"].timestamp())
+
+
+def _file_chunks(key: str, file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:
+    with file, _faults(key):
+        file.seek(start)
+        while end is None or start < end:
+            chunk = file.read(READ_BYTES if end is None else min(READ_BYTES, end - start))
+            if not chunk:
+                return
+            start += len(chunk)
+            yield chunk
 
 
 def _chunks(key: str, result: GetResult) -> Iterator[bytes]:
