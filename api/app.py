@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from api import errors
 from api.auth import authenticate
 from api.context import RequestContext
-from api.routes import comparisons, files, health, inference, jobs, models, uploads
+from api.routes import comparisons, datasets, files, health, inference, jobs, models, uploads
 from api.services import open_services
 from core.settings import Settings
 
@@ -50,6 +50,6 @@ def _keyed_routes() -> APIRouter:
         dependencies=[Depends(authenticate)],
         responses=errors.documented(400, 401, 404, 503),
     )
-    for resource in (files, uploads, jobs, models, inference, comparisons):
+    for resource in (files, uploads, datasets, jobs, models, inference, comparisons):
         keyed.include_router(resource.router)
     return keyed

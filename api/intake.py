@@ -12,12 +12,14 @@ from anyio import to_thread
 from starlette.concurrency import run_in_threadpool
 
 from api.services import Services
-from api.uploads import Upload
+from api.uploads import IMAGE_PURPOSE, Upload
 from core.datasets.apart import inspect_apart
+from core.datasets.image_kinds import FORMATS, HEAD_BYTES, suffix_of
 from core.datasets.limits import Limits
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest, NotFound, TooLarge
 from core.records import datasets, files
 from core.records.tables import File
+from core.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -64,6 +66,8 @@ async def keep(services: Services, project_id: str, upload: Upload) -> Kept:
 
     Equal content is stored once in a project: its key is its digest.
     """
+    if upload.purpose == IMAGE_PURPOSE:
+        await run_in_threadpool(_check_image, upload, services.settings)
     structure = await _inspected(services, upload) if upload.is_archive else None
     key = f"files/{project_id}/{upload.sha256}"
     await run_in_threadpool(_store, services, key, upload)
@@ -80,6 +84,26 @@ async def _inspected(services: Services, upload: Upload) -> dict[str, Any]:
         error.param = error.param or "file"
         raise
     return structure.model_dump(mode="json")
+
+
+def _check_image(upload: Upload, settings: Settings) -> None:
+    """By its first bytes, as an archive is by its names: whether it can be decoded is seen when
+    a job reads it."""
+    if upload.size > settings.max_image_bytes:
+        raise TooLarge(
+            f"The image has {upload.size} bytes; the most is {settings.max_image_bytes}.",
+            code="image_too_large",
+            param="file",
+        )
+    with upload.path.open("rb") as file:
+        start = file.read(HEAD_BYTES)
+    if suffix_of(start) is None:
+        raise InvalidRequest(
+            f"The file is no image that is read here (it starts {start!r}); send one of "
+            f"{', '.join(FORMATS)}, or with the purpose 'user_data' anything.",
+            code="unknown_image_format",
+            param="file",
+        )
 
 
 def _store(services: Services, key: str, upload: Upload) -> None:

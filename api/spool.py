@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import StorageFault
+from core.objects import ObjectStore
 
 _SUFFIX = ".upload"
 _SWEEP_AFTER = 60.0  # seconds; a file younger than this may not be locked yet
@@ -69,6 +70,25 @@ def spool_file(directory: Path) -> Iterator[SpoolFile]:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # a full disk fails again at the last flush
             file.close()
+
+
+@contextmanager
+def on_disk(store: ObjectStore, key: str, directory: Path) -> Iterator[Path]:
+    """The object as a file for the block's duration: where it lies, or fetched. Do not change it.
+
+    Raises NotFound and StorageFault.
+    """
+    path = store.local_path(key)
+    if path is not None:
+        store.head(key)
+        yield path
+        return
+    require_space(directory, store.head(key).size)
+    with spool_file(directory) as fetched:
+        for chunk in store.read(key):
+            fetched.write(chunk)
+        fetched.finish()
+        yield fetched.path
 
 
 def require_space(directory: Path, size: int) -> None:

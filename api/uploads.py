@@ -21,7 +21,8 @@ from core.settings import MIB, Settings
 from core.validation import shown
 
 ARCHIVE_PURPOSES = ("fine-tune", "evals")  # archives of images, checked as they arrive
-PURPOSES = (*ARCHIVE_PURPOSES, "user_data")  # the last is kept as it is
+IMAGE_PURPOSE = "vision"  # one image, of which a dataset may be made
+PURPOSES = (*ARCHIVE_PURPOSES, IMAGE_PURPOSE, "user_data")  # the last is kept as it is
 MAX_PART_BYTES = 64 * MIB  # what OpenAI's SDK sends unless told otherwise
 _WRITE_BYTES = MIB  # handed to a thread at once
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -212,4 +213,4 @@ def _check_digest(expected: str | None, spool: SpoolFile) -> None:
 
 def _purposes() -> str:
     archive = " or ".join(map(repr, ARCHIVE_PURPOSES))
-    return f"{archive} (an archive of images), or 'user_data'"
+    return f"{archive} (an archive of images), 'vision' (one image), or 'user_data'"

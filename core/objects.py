@@ -91,6 +91,11 @@ class ObjectStore:
             return cls(_make_s3(settings, parts.netloc, parts.path.strip("/")))
         raise ValueError(f"object_store_url is {url!r}; use file:///PATH or s3://BUCKET/PREFIX")
 
+    @classmethod
+    def of_bucket(cls, bucket: str, settings: Settings) -> ObjectStore:
+        """A whole bucket on the settings' S3 server."""
+        return cls(_make_s3(settings, bucket, ""))
+
     def put_file(self, key: str, path: Path) -> StoredObject:
         """Stores a file."""
         with path.open("rb") as file:
@@ -180,6 +185,11 @@ class ObjectStore:
     def read_bytes(self, key: str) -> bytes:
         """The whole object, in memory."""
         return b"".join(self.read(key))
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the object lies on this machine's disk; None when it lies elsewhere."""
+        self._guard(key)
+        return None if self._directory is None else self._directory / key
 
     def download(self, key: str, path: Path) -> None:
         """Writes the object to a file, which appears whole or not at all."""

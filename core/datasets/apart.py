@@ -1,4 +1,4 @@
-"""Archives looked into by a process of their own, where their size or format asks for it.
+"""Archives looked into by a process of their own, where their size, format or images ask for it.
 
 An archive may hold two million entries, about half a gigabyte of names, and Parquet and Zstandard
 are read by libraries in C++ that hostile bytes may bring down. Neither is the business of a
@@ -14,19 +14,23 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core import errors
-from core.datasets.archive import needs_libraries
+from core.datasets.archive import needs_libraries, open_archive
+from core.datasets.layout import Layout
 from core.datasets.limits import Limits
 from core.datasets.structure import Structure, inspect
-from core.errors import InvalidDataset, InvalidRequest, ServiceError, Unavailable
+from core.errors import InvalidDataset, InvalidRequest, ServiceError, TooLarge, Unavailable
 from core.settings import MIB
 
 HERE_BYTES = MIB  # of an archive that is inspected in this process: some 10,000 entries at most
 MEMORY_BYTES = 3 * 1024 * MIB  # of address space, for a child
+CPU_SECONDS = 1800  # for a child; two million entries take a minute and a half
+_COMMAND = "from core.datasets.apart import main; main()"
 _THEIR_FAULT = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 
@@ -38,10 +42,23 @@ def inspect_apart(path: Path, limits: Limits) -> Structure:
     return Structure.model_validate(answer)
 
 
+def draw_apart(path: Path, structure: Structure, split: str, limits: Limits, target: Path) -> None:
+    """Writes the split's contact sheet, a JPEG, to `target`. Raises as `inspect_apart`."""
+    run_apart(
+        "draw",
+        path=str(path),
+        root=structure.root,
+        has_splits=structure.has_splits,
+        split=split,
+        limits=asdict(limits),
+        target=str(target),
+    )
+
+
 def run_apart(task: str, **arguments: Any) -> Any:
     """The answer of one of `_TASKS` in a process of its own, or the fault that it raised."""
     done = subprocess.run(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-c", _COMMAND],
         input=json.dumps({"task": task, **arguments}).encode(),
         stdout=subprocess.PIPE,
         env=_environment(),
@@ -58,6 +75,12 @@ def run_apart(task: str, **arguments: Any) -> Any:
             "is damaged. Make it again and upload it.",
             code="archive_corrupt",
         )
+    if -done.returncode == signal.SIGXCPU:
+        raise TooLarge(
+            f"Looking into the archive takes more than {CPU_SECONDS} seconds of a processor. Split "
+            "the data set.",
+            code="too_much_time",
+        )
     raise Unavailable(
         f"Looking into the archive was interrupted (exit status {done.returncode}); try again.",
         code="inspection_interrupted",
@@ -67,6 +90,7 @@ def run_apart(task: str, **arguments: Any) -> Any:
 def main() -> None:
     """The child: a task on standard input, its answer or fault on standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 10))
     arguments = json.load(sys.stdin)
     try:
         answer = {"answer": _TASKS[arguments.pop("task")](**arguments)}
@@ -79,6 +103,17 @@ def main() -> None:
 
 def _inspect(path: str, limits: dict[str, Any]) -> Any:
     return inspect(Path(path), Limits(**limits)).model_dump(mode="json")
+
+
+def _draw(
+    path: str, root: str, has_splits: bool, split: str, limits: dict[str, Any], target: str
+) -> None:
+    from core.datasets.contact_sheet import contact_sheet  # and with it every image decoder
+
+    bounds = Limits(**limits)
+    with open_archive(Path(path), bounds) as archive:
+        sheet = contact_sheet(archive, Layout(root, has_splits), split, bounds)
+    sheet.save(target, "JPEG", quality=85)
 
 
 def _fault(kind: str, message: str, code: str, param: str | None = None) -> ServiceError:
@@ -100,7 +135,4 @@ def _environment() -> dict[str, str]:
 _NO_MEMORY = (
     f"Looking into the archive takes more than {MEMORY_BYTES} bytes of memory. Split the data set."
 )
-_TASKS = {"inspect": _inspect}
-
-if __name__ == "__main__":
-    main()
+_TASKS: dict[str, Callable[..., Any]] = {"inspect": _inspect, "draw": _draw}

@@ -30,7 +30,7 @@ def test_the_walk_sees_the_routes() -> None:
     routes = _routes()
     assert ("POST", "/v1/fine_tuning/jobs/{job_id}/cancel") in routes
     assert ("POST", "/v1/models/{model_id}/image-classification") in routes
-    assert len(routes) == 31
+    assert len(routes) == 35
 
 
 @pytest.mark.parametrize(("method", "path"), _routes())
@@ -38,6 +38,7 @@ def test_no_key_no_answer(service: Service, method: str, path: str) -> None:
     concrete = path.format(
         file_id="file-1",
         upload_id="upload-1",
+        dataset_id="0af",
         job_id="ftjob-1",
         model_id="base:x",
         name="a",
