@@ -14,8 +14,8 @@ from itertools import islice
 
 from api.services import Services
 from api.spool import SpoolFile, require_space
-from core.datasets import class_names, groups
 from core.datasets.image_kinds import HEAD_BYTES, suffix_of
+from core.datasets.labelled import SIDE_FILES
 from core.datasets.layout import is_image
 from core.datasets.layouts.zip_stream import ZipParts
 from core.errors import InvalidRequest, NotFound, StorageFault, TooLarge
@@ -77,11 +77,10 @@ def fetch(services: Services, address: str, spool: SpoolFile) -> None:
 def _listed(source: Source) -> Iterator[Member]:
     """The images below a folder, by name, and the files that say something of them."""
     prefix = f"{source.key}/"
-    kept = (class_names.FILE_NAME, groups.FILE_NAME)
     known = (
         item
         for item in source.store.list(source.key)
-        if is_image(item.key) or item.key.rpartition("/")[2] in kept
+        if is_image(item.key) or item.key.rpartition("/")[2] in SIDE_FILES
     )
     found = list(islice(known, MAX_OBJECTS + 1))
     if not found:

@@ -12,18 +12,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.datasets import class_names, groups
+from core.datasets.labelled import SIDE_FILES
 from core.datasets.layout import IMAGE_SUFFIXES, is_image
 from core.datasets.layouts.zip_stream import ZipParts, measured, zip_size
 from core.errors import InvalidDataset, InvalidRequest
 from core.settings import MIB
 
-KEPT = (class_names.FILE_NAME, groups.FILE_NAME)  # of what is no image
-
 
 class FolderZip:
-    """The images of a folder, `classes.json` and `groups.csv`, stored without compression: images
-    are compressed already.
+    """The images of a folder and what is said of them (`classes.json`, `groups.csv`,
+    `metadata.csv`), stored without compression: images are compressed already.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +66,7 @@ class FolderZip:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._names(folder / entry.name, f"{prefix}{entry.name}/")
-            elif (is_image(entry.name) or entry.name in KEPT) and entry.is_file():
+            elif (is_image(entry.name) or entry.name in SIDE_FILES) and entry.is_file():
                 yield f"{prefix}{entry.name}"
 
 

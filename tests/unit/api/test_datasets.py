@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from core.records import datasets
 from tests.api_service import Service, add_key, dataset, png, zip_of
+from tests.unit.datasets.trees import as_tar
 
 
 def uploaded(service: Service, data: bytes, **options: Any) -> str:
@@ -157,6 +161,53 @@ def test_anothers_dataset_does_not_exist(service: Service) -> None:
         assert foreign.status_code == never.status_code == 404
         assert foreign.text.replace(version, "none") == never.text
     assert service.client.get("/v1/datasets", headers=headers).json()["data"] == []
+
+
+def _shard() -> bytes:
+    return as_tar({f"{n}.{end}": png(n) if end == "png" else b"%d" % (n % 2)
+                   for n in range(4) for end in ("png", "cls")})  # fmt: skip
+
+
+def _table() -> bytes:
+    rows = "".join(f"{n}.png,{'cat' if n % 2 else 'dog'}\n" for n in range(4))
+    images = {f"{n}.png": png(n) for n in range(4)}
+    return zip_of({**images, "metadata.csv": f"file_name,label\n{rows}".encode()})
+
+
+def _parquet() -> bytes:
+    images = [{"bytes": png(n), "path": f"{n}.png"} for n in range(4)]
+    out = io.BytesIO()
+    pq.write_table(pa.table({"image": images, "label": ["cat", "dog"] * 2}), out)
+    return out.getvalue()
+
+
+def _zstandard() -> bytes:
+    tar = as_tar({f"{'cat' if n % 2 else 'dog'}/{n}.png": png(n) for n in range(4)})
+    return bytes(pa.Codec("zstd").compress(tar, asbytes=True))
+
+
+@pytest.mark.parametrize(
+    ("make", "form"),
+    [(_shard, "webdataset"), (_table, "csv"), (_parquet, "parquet"), (_zstandard, "tar.zst")],
+)
+def test_every_format_is_a_dataset_with_a_sheet(
+    service: Service, make: Callable[[], bytes], form: str
+) -> None:
+    found = get(service, uploaded(service, make()))
+    assert (found["format"], found["images"], len(found["classes"])) == (form, 4, 2)
+    assert [split["name"] for split in found["splits"]] == ["train"]
+    sheet = service.client.get(f"/v1/datasets/{found['id']}/contact-sheet?split=train")
+    assert sheet.headers["content-type"] == "image/jpeg"
+
+
+def test_what_brings_a_library_down_is_refused(service: Service) -> None:
+    for start, code in ((b"PAR1", "archive_corrupt"), (b"\x28\xb5\x2f\xfd", "archive_corrupt")):
+        answer = service.client.post(
+            "/v1/files",
+            data={"purpose": "fine-tune"},
+            files={"file": ("a", start + b"\xff" * 2000 + start)},
+        )
+        assert error_of(answer) == (400, code, "file")
 
 
 class TestContactSheets:
