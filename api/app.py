@@ -19,6 +19,7 @@ from api.reference.document import operation_id
 from api.routes import (
     audit,
     comparisons,
+    datasets,
     features,
     files,
     health,
@@ -28,6 +29,7 @@ from api.routes import (
     models,
     projects,
     reference,
+    uploads,
     usage,
 )
 from api.services import open_services
@@ -67,6 +69,8 @@ def _keyed_routes() -> APIRouter:
     keyed = APIRouter(prefix="/v1", responses=errors.documented(400, 401, 403, 404, 429, 503))
     for resource in (
         files,
+        uploads,
+        datasets,
         jobs,
         models,
         inference,

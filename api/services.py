@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.metering import Meter
@@ -20,6 +21,7 @@ from core.records.engine import Database
 from core.settings import Settings
 
 CONNECT_TIMEOUT = 2.0  # seconds; the inference process is on this machine or near
+INSPECTIONS = 2  # archives looked into at a time; each may be a process of half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Services:
     hashing: KeyHash
     meter: Meter
     rates: RateLimiter
+    inspections: CapacityLimiter
 
 
 @asynccontextmanager
@@ -52,7 +55,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         async with inference, meter.running():
             yield Services(
-                settings, database, store, inference, hashing, meter, RateLimiter(database)
+                settings,
+                database,
+                store,
+                inference,
+                hashing,
+                meter,
+                RateLimiter(database),
+                CapacityLimiter(INSPECTIONS),
             )
     finally:
         database.close()

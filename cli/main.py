@@ -133,8 +133,11 @@ def convert(
 def push(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder of images or an archive.")],
 ) -> None:
-    """Upload a folder of labelled images, or an archive; prints the file's id."""
-    from cli.jobs import push as run_push
+    """Upload a folder of labelled images, or an archive; prints the file's id.
+
+    Interrupted, the same command goes on where it was.
+    """
+    from cli.push import push as run_push
 
     typer.echo(run_push(path))
 

@@ -11,7 +11,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -125,6 +125,13 @@ class Settings(BaseSettings):
 
     # What users may send.
     max_file_bytes: int = Field(8 * GIB, gt=0, description="Largest file a user may upload.")
+    upload_seconds: float = Field(
+        86_400.0, gt=0, description="Seconds in which an upload in parts must be completed."
+    )
+    import_prefixes: str = Field(
+        "",
+        description="s3://BUCKET/PREFIX that users may import from, several with spaces between.",
+    )
     max_archive_entries: int = Field(
         2_000_000, gt=0, description="Most entries an archive may hold."
     )
@@ -155,6 +162,14 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(False, description="Write logs as one JSON object a line.")
 
+    @field_validator("import_prefixes")
+    @classmethod
+    def _are_buckets(cls, value: str) -> str:
+        for prefix in value.split():
+            if not prefix.startswith("s3://") or not prefix.removeprefix("s3://").strip("/"):
+                raise ValueError(f"{prefix!r} is not s3://BUCKET or s3://BUCKET/PREFIX")
+        return value
+
     @cached_property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'lipsum.db'}"
@@ -166,6 +181,12 @@ class Settings(BaseSettings):
     @cached_property
     def resolved_serving_url(self) -> str:
         return self.serving_url or f"http://{self.serving_host}:{self.serving_port}"
+
+    @cached_property
+    def allowed_imports(self) -> tuple[str, ...]:
+        """What users may import from, as BUCKET/PREFIX."""
+        prefixes = self.import_prefixes.split()
+        return tuple(prefix.removeprefix("s3://").strip("/") for prefix in prefixes)
 
     @cached_property
     def broker_directory(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -11,15 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Authenticated, Principal, needs
 from api.downloads import Stored, documented_download, download
 from api.errors import documented
+from api.intake import Kept, check_room, keep
 from api.schemas.files import FileDeleted, FileObject, file_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
-from api.uploads import PURPOSES, Upload, receive_upload
-from core.datasets.limits import Limits
-from core.datasets.structure import inspect
-from core.errors import InvalidRequest, NotFound, StorageFault
-from core.objects import ObjectStore
-from core.records import audit, datasets, files, quotas
+from api.uploads import PURPOSES, receive_upload
+from core.records import audit, files
 from core.records.tables import File
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -53,9 +50,10 @@ async def upload_file(
     request: Request, principal: Authenticated, services: InServices
 ) -> FileObject:
     """Streams the file to storage. A refused file leaves nothing behind."""
-    await run_in_threadpool(_check_room, services, principal, 1)
+    await run_in_threadpool(check_room, services, principal, 1)
     async with receive_upload(request, services.settings) as upload:
-        row = await run_in_threadpool(_keep, services, principal, upload)
+        kept = await keep(services, principal, upload)
+        row = await run_in_threadpool(_record, services, kept)
     return file_object(row)
 
 
@@ -116,70 +114,6 @@ def _get(services: Services, principal: Principal, file_id: str) -> File:
         return files.get(session, principal.project_id, file_id, param="file_id")
 
 
-def _keep(services: Services, principal: Principal, upload: Upload) -> File:
-    """Checked, stored, and only then a row: a row never names what is not there."""
-    dataset = _inspected(services, upload)
-    key = f"files/{principal.project_id}/{upload.sha256}"
-    _check_room(services, principal, upload.size, key)
-    _store(services.store, key, upload)
-    owner = principal.project_id, principal.key_id
+def _record(services: Services, kept: Kept) -> File:
     with services.database.write() as session:
-        quotas.check_bytes(session, *owner, upload.size, key)
-        if dataset is not None:
-            datasets.create(
-                session,
-                principal.project_id,
-                upload.sha256,
-                archive_key=key,
-                archive_size=upload.size,
-                archive_sha256=upload.sha256,
-                structure=dataset,
-                index_key=f"datasets/{principal.project_id}/{upload.sha256}/index.parquet",
-            )
-        row = files.create(
-            session,
-            principal.project_id,
-            filename=upload.filename,
-            purpose=upload.purpose,
-            size=upload.size,
-            sha256=upload.sha256,
-            object_key=key,
-            dataset_version=None if dataset is None else upload.sha256,
-            structure=dataset,
-            key_id=principal.key_id,
-        )
-        audit.note(session, principal.actor, "file.create", row.id)
-        return row
-
-
-def _check_room(
-    services: Services, principal: Principal, size: int, key: str | None = None
-) -> None:
-    """Before anything is stored; it is asked again, for certain, when the row is written."""
-    owner = principal.project_id, principal.key_id
-    with services.database.read() as session:
-        quotas.check_bytes(session, *owner, size, key, lock=False)
-
-
-def _inspected(services: Services, upload: Upload) -> dict[str, Any] | None:
-    if not upload.is_archive:
-        return None
-    try:
-        structure = inspect(upload.path, Limits.from_settings(services.settings))
-    except InvalidRequest as error:
-        error.param = error.param or "file"
-        raise
-    return structure.model_dump(mode="json")
-
-
-def _store(store: ObjectStore, key: str, upload: Upload) -> None:
-    """Equal content is stored once: its key is its digest."""
-    try:
-        if store.head(key).size == upload.size:
-            return
-    except NotFound:
-        pass
-    stored = store.put_file(key, upload.path)
-    if stored.sha256 != upload.sha256:
-        store.delete(key)
-        raise StorageFault("The upload changed on its way from the spool to the store; retry.")
+        return kept.record(session)

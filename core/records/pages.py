@@ -15,13 +15,36 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.rows import every
-from core.records.tables import ApiKey, AuditLine, Comparison, File, Job, Model, Project
+from core.records.tables import (
+    ApiKey,
+    AuditLine,
+    Comparison,
+    DatasetVersion,
+    File,
+    Job,
+    Model,
+    Project,
+    Upload,
+    UploadPart,
+)
 
 Order = Literal["asc", "desc"]
 MAX_LIMIT = 1000
 
 Item = TypeVar("Item")
-Listed = TypeVar("Listed", ApiKey, AuditLine, Comparison, File, Job, Model, Project)
+Listed = TypeVar(
+    "Listed",
+    ApiKey,
+    AuditLine,
+    Comparison,
+    DatasetVersion,
+    File,
+    Job,
+    Model,
+    Project,
+    Upload,
+    UploadPart,
+)
 
 
 @dataclass(frozen=True)

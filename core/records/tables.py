@@ -40,6 +40,7 @@ STATUS_REASONS = (
 )
 
 COMPARISON_STATUSES = ("running", "cancelling", "succeeded", "failed", "cancelled")
+UPLOAD_STATUSES = ("pending", "completed", "cancelled", "expired")
 
 # SQLite numbers rows by itself only where the primary key's type is INTEGER.
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -194,10 +195,55 @@ class File(Base):
     deleted_at: Mapped[float | None]
 
 
+class Upload(Base):
+    """A file on its way in, in parts. When it has ended, the sweeper deletes the parts' objects."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        _one_of("status", UPLOAD_STATUSES),
+        CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="ended"),
+        CheckConstraint("(status = 'completed') = (file_id IS NOT NULL)", name="file"),
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "purged_at", "ended_at"),  # what the sweeper looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    mime_type: Mapped[str]
+    bytes: Mapped[int]  # as declared: the parts must hold exactly as many
+    status: Mapped[str]
+    file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
+    completing_until: Mapped[float | None]  # an API process puts the parts together until then
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    purged_at: Mapped[float | None]  # when the sweeper deleted the parts' objects
+
+
+class UploadPart(Base):
+    """Bytes of an upload. One sent twice is one: `slot` is its number, or else its digest."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = (UniqueConstraint("upload_id", "slot"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id"))
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    slot: Mapped[str]
+    number: Mapped[int | None]
+    bytes: Mapped[int]
+    sha256: Mapped[str]
+    object_key: Mapped[str]
+    created_at: Mapped[float]
+
+
 class DatasetVersion(Base):
     """One archive's content, immutable. Its id is the content's digest, the same in any project."""
 
     __tablename__ = "dataset_versions"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)

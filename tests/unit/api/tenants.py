@@ -20,6 +20,7 @@ from tests.unit.api.test_jobs import create, finish
 OURS, THEIRS = "default", "theirs"  # names of projects
 IMAGE = base64.b64encode(png()).decode()
 WEIGHTS = b"a head, and more"
+PART = b"all of it"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Owned:
     model_id: str
     comparison_id: str  # runs, and has a report
     key_id: str
+    upload_id: str  # waits for its only part to be sent, or completed
+    dataset_id: str
+    image_id: str
     name: str = "head.safetensors"
 
     def ids(self) -> dict[str, str]:
@@ -47,13 +51,17 @@ class Owned:
             f"ft:tiny::{new_id('x')}",
             new_id("cmp"),
             new_id("key"),
+            new_id("upload"),
+            "0" * 64,
+            new_id("file"),
         )
 
 
 def own_one_of_everything(service: Service) -> Owned:
     """Made anew, so that a test may delete it."""
     add_base(service.database, service.store)
-    file_id = str(service.upload(dataset())["id"])
+    archive = service.upload(dataset())
+    file_id = str(archive["id"])
     model_id = _published(service, str(create(service, file_id)["id"]))
     body = {"model": "base:tiny", "training_file": file_id, "methods": ["ft"]}
     comparison = service.client.post("/v1/comparisons", json=body).json()
@@ -70,7 +78,17 @@ def own_one_of_everything(service: Service) -> Owned:
             session, service.project_id, "theirs to manage", HASHING, scopes=["keys"]
         )
     waiting = create(service, file_id)
-    return Owned(service.project_id, file_id, waiting["id"], model_id, comparison["id"], key.id)
+    return Owned(
+        service.project_id,
+        file_id,
+        waiting["id"],
+        model_id,
+        comparison["id"],
+        key.id,
+        _announced(service),
+        archive["dataset"]["version"],
+        str(service.upload(png(77), "vision", "cat.png")["id"]),
+    )
 
 
 def headers(
@@ -97,6 +115,19 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
             "data": {"purpose": "user_data"},
             "files": {"file": (f"{name}.bin", name.encode())},
         },
+        ("POST", "/v1/uploads"): {"json": announcement(name)},
+        ("POST", "/v1/uploads/{upload_id}/parts"): {
+            "data": {"part_number": "2"},
+            "files": {"data": ("upload", b"more")},
+        },
+        ("POST", "/v1/uploads/{upload_id}/complete"): {"json": {}},
+        ("POST", "/v1/datasets"): {
+            "json": {
+                "images": [{"file_id": owned.image_id, "label": label} for label in ("cat", "dog")],
+                "filename": f"{name}.zip",
+            }
+        },
+        ("GET", "/v1/datasets/{dataset_id}/contact-sheet"): {"params": {"split": "test"}},
         ("POST", "/v1/fine_tuning/jobs"): {
             "json": {"model": "base:tiny", "training_file": owned.file_id}
         },
@@ -117,6 +148,22 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
         ("PUT", "/v1/projects/{project_id}/limits"): {"json": {}},
     }
     return bodies.get((method, path), {})
+
+
+def announcement(name: str) -> dict[str, Any]:
+    """The body that announces an upload of `PART`."""
+    kind = {"mime_type": "x/y", "purpose": "user_data"}
+    return {"bytes": len(PART), "filename": f"{name}.bin", **kind}
+
+
+def _announced(service: Service) -> str:
+    """The id of an upload whose part has arrived."""
+    upload = service.client.post("/v1/uploads", json=announcement(new_id("name"))).json()["id"]
+    sent = service.client.post(
+        f"/v1/uploads/{upload}/parts", data={"part_number": "1"}, files={"data": ("upload", PART)}
+    )
+    assert sent.status_code == 200, sent.text
+    return str(upload)
 
 
 def _published(service: Service, job_id: str) -> str:
