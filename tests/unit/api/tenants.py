@@ -33,7 +33,8 @@ class Owned:
     model_id: str
     comparison_id: str  # runs, and has a report
     key_id: str
-    upload_id: str  # waits for its only part to be sent, or completed
+    upload_id: str  # of twice its only part
+    part_id: str
     dataset_id: str
     image_id: str
     name: str = "head.safetensors"
@@ -52,6 +53,7 @@ class Owned:
             new_id("cmp"),
             new_id("key"),
             new_id("upload"),
+            new_id("part"),
             "0" * 64,
             new_id("file"),
         )
@@ -85,7 +87,7 @@ def own_one_of_everything(service: Service) -> Owned:
         model_id,
         comparison["id"],
         key.id,
-        _announced(service),
+        *_announced(service),
         archive["dataset"]["version"],
         str(service.upload(png(77), "vision", "cat.png")["id"]),
     )
@@ -118,9 +120,11 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
         ("POST", "/v1/uploads"): {"json": announcement(name)},
         ("POST", "/v1/uploads/{upload_id}/parts"): {
             "data": {"part_number": "2"},
-            "files": {"data": ("upload", b"more")},
+            "files": {"data": ("upload", b"the rest!")},
         },
-        ("POST", "/v1/uploads/{upload_id}/complete"): {"json": {}},
+        ("POST", "/v1/uploads/{upload_id}/complete"): {
+            "json": {"part_ids": [owned.part_id, owned.part_id]}
+        },
         ("POST", "/v1/datasets"): {
             "json": {
                 "images": [{"file_id": owned.image_id, "label": label} for label in ("cat", "dog")],
@@ -151,19 +155,17 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
 
 
 def announcement(name: str) -> dict[str, Any]:
-    """The body that announces an upload of `PART`."""
+    """The body that announces an upload of `PART`, twice."""
     kind = {"mime_type": "x/y", "purpose": "user_data"}
-    return {"bytes": len(PART), "filename": f"{name}.bin", **kind}
+    return {"bytes": 2 * len(PART), "filename": f"{name}.bin", **kind}
 
 
-def _announced(service: Service) -> str:
-    """The id of an upload whose part has arrived."""
+def _announced(service: Service) -> tuple[str, str]:
+    """The ids of an upload and of its part."""
     upload = service.client.post("/v1/uploads", json=announcement(new_id("name"))).json()["id"]
-    sent = service.client.post(
-        f"/v1/uploads/{upload}/parts", data={"part_number": "1"}, files={"data": ("upload", PART)}
-    )
+    sent = service.client.post(f"/v1/uploads/{upload}/parts", files={"data": ("upload", PART)})
     assert sent.status_code == 200, sent.text
-    return str(upload)
+    return str(upload), str(sent.json()["id"])
 
 
 def _published(service: Service, job_id: str) -> str:

@@ -90,7 +90,7 @@ def test_without_a_key_or_with_one_that_opens_nothing(
     service: Service, row: Row, bad_keys: dict[str, dict[str, str]]
 ) -> None:
     """CVE-2026-0545 (MLflow): routes that the authentication did not cover."""
-    nothing = Owned(*"abcdefghi")
+    nothing = Owned(*"abcdefghij")
     for why, sent in bad_keys.items():
         answer = ask(service, row.method, row.path, nothing, sent)
         assert (answer.status_code, why) == (401, why)
