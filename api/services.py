@@ -10,6 +10,8 @@ from typing import Annotated
 import httpx
 from fastapi import Depends, Request
 
+from api.event_stream import encode
+from api.events import Feed
 from api.spool import sweep
 from core.learning.methods import registry
 from core.objects import ObjectStore
@@ -27,6 +29,7 @@ class Services:
     database: Database
     store: ObjectStore
     inference: httpx.AsyncClient
+    feed: Feed
 
 
 @asynccontextmanager
@@ -41,10 +44,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
         trust_env=False,  # a proxy has no business between two processes of one service
     )
+    feed = Feed(database, encode)
     try:
         async with inference:
-            yield Services(settings, database, store, inference)
+            yield Services(settings, database, store, inference, feed)
     finally:
+        await feed.close()
         database.close()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request
+from fastapi.responses import Response
 
 from api.auth import Authenticated, Principal
 from api.bodies import described, json_body
 from api.errors import documented
+from api.event_stream import LAST_ID, MEDIA_TYPE, event_stream, wants_stream
 from api.schemas.jobs import (
     EVENT_PREFIX,
     FineTuningJob,
@@ -100,9 +102,14 @@ def cancel_job(
     return _whole(services, principal, job_id)
 
 
-@router.get("/{job_id}/events")
+@router.get(
+    "/{job_id}/events",
+    response_model=ListOf[FineTuningJobEvent],
+    responses={200: {"content": {MEDIA_TYPE: {}}}, 204: {"description": "The stream was over."}},
+)
 def list_events(
     job_id: str,
+    request: Request,
     principal: Authenticated,
     services: InServices,
     after: Annotated[
@@ -111,8 +118,21 @@ def list_events(
     ] = None,
     limit: Limit = 20,
     order: Order = "desc",
-) -> ListOf[FineTuningJobEvent]:
-    """One page of the job's events, newest first unless `order` is `asc`."""
+    stream: Annotated[
+        bool, Query(description="Stream all events after `after`, as they come, until the end.")
+    ] = False,
+    last_event_id: Annotated[
+        str | None, Header(max_length=128, description="Where a stream goes on: its last id seen.")
+    ] = None,
+) -> ListOf[FineTuningJobEvent] | Response:
+    """One page of the job's events, newest first unless `order` is `asc`.
+
+    With `stream=true`, or `Accept: text/event-stream`, the same events as Server-Sent Events,
+    oldest first from `Last-Event-ID` or `after`, and new ones as they come. `event: done` says
+    that the job has ended; `limit` and `order` are of no meaning then.
+    """
+    if wants_stream(request, stream):
+        return _stream(services, principal, job_id, last_event_id or after)
     with services.database.read() as session:
         page = events.list_events(
             session,
@@ -138,6 +158,14 @@ def list_checkpoints(
         jobs.get(session, principal.project_id, job_id)
         page = models.checkpoints(session, principal.project_id, job_id, after=after, limit=limit)
     return list_of([checkpoint_object(model) for model in page.items], page.has_more)
+
+
+def _stream(services: Services, principal: Principal, job_id: str, seen: str | None) -> Response:
+    services.feed.require_room()
+    with services.database.read() as session:
+        job = jobs.get(session, principal.project_id, job_id)
+    sequence = None if seen == LAST_ID else _sequence(job_id, seen) or 0
+    return event_stream(services.feed, job, principal.key_id, sequence)
 
 
 def _whole(services: Services, principal: Principal, job_id: str) -> FineTuningJob:

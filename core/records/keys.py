@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
@@ -67,6 +68,12 @@ def authenticate(session: Session, secret: str) -> ApiKey:
             "make one with `lipsum keys create`."
         )
     return key
+
+
+def still_open(session: Session, key_ids: Iterable[str]) -> set[str]:
+    """Which of these keys open their project now; for answers that last longer than a request."""
+    live = select(ApiKey.id).where(ApiKey.id.in_(list(key_ids)), ApiKey.revoked_at.is_(None))
+    return set(session.execute(live).scalars())
 
 
 def touch(session: Session, key_id: str) -> None:
