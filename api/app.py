@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from api import errors
+from api import errors, idempotency
 from api.auth import authenticate
 from api.context import RequestContext
 from api.routes import comparisons, files, health, inference, jobs, models
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
+    idempotency.install(app)
     app.add_middleware(RequestContext)
     app.include_router(health.router)
     app.include_router(_keyed_routes())

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.schemas.errors import ErrorBody, ErrorDetail
 from core.errors import (
+    Busy,
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -39,6 +40,7 @@ _STATUS: Mapping[type[ServiceError], int] = {
     Unavailable: 503,
     StorageFault: 507,
 }
+_REPEAT = {"x-should-retry": "true", "retry-after": "1"}
 _PLACES = ("body", "query", "path", "header")
 
 
@@ -103,7 +105,8 @@ async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if status == 500:
         raise error  # unforeseen: logged and answered by `api.context`
-    return error_response(status, error.message, error.code, error.param)
+    headers = _REPEAT if isinstance(error, Busy) else None
+    return error_response(status, error.message, error.code, error.param, headers)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -2,8 +2,8 @@
 
 It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
 has claimed, deletes the objects of ended jobs that no row names (nobody else deletes objects) and
-the directories of attempts. Its calls go to the network and to disks; in the supervisor's loop
-they would delay heartbeats.
+the directories of attempts, and forgets requests that will not be repeated any more. Its calls go
+to the network and to disks; in the supervisor's loop they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import comparisons, garbage, leases, outbox
+from core.records import comparisons, garbage, idempotency, leases, outbox
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -70,7 +70,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round. What fails is logged and tried again in the next."""
-        for duty in (self._reap, self._advance, self._ring, self._purge):
+        for duty in (self._reap, self._advance, self._ring, self._purge, self._forget):
             try:
                 duty()
             except ServiceError as error:
@@ -119,6 +119,10 @@ class Sweeper:
                 garbage.mark_purged(session, job_id)
             if unnamed:
                 self._log.info("deleted unnamed objects", job=job_id, objects=len(unnamed))
+
+    def _forget(self) -> None:
+        with self._database.write() as session:
+            idempotency.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Authenticated, Principal
 from api.downloads import Stored, download
 from api.errors import documented
+from api.idempotency import Doing, once
 from api.schemas.files import FileDeleted, FileObject, file_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
@@ -43,14 +44,13 @@ _FORM = {
 }
 
 
-@router.post("", openapi_extra=_FORM, responses=documented(413, 507))
+@router.post("", openapi_extra=_FORM, responses=documented(409, 413, 507))
 async def upload_file(
     request: Request, principal: Authenticated, services: InServices
 ) -> FileObject:
     """Streams the file to storage. A refused file leaves nothing behind."""
     async with receive_upload(request, services.settings) as upload:
-        row = await run_in_threadpool(_keep, services, principal, upload)
-    return file_object(row)
+        return await run_in_threadpool(_keep_once, request, services, principal, upload)
 
 
 @router.get("")
@@ -112,7 +112,15 @@ def _get(services: Services, principal: Principal, file_id: str) -> File:
         return files.get(session, principal.project_id, file_id, param="file_id")
 
 
-def _keep(services: Services, principal: Principal, upload: Upload) -> File:
+def _keep_once(
+    request: Request, services: Services, principal: Principal, upload: Upload
+) -> FileObject:
+    fields = {"purpose": upload.purpose, "filename": upload.filename, "sha256": upload.sha256}
+    with once(request, services, principal, fields) as doing:
+        return _keep(services, principal, upload, doing)
+
+
+def _keep(services: Services, principal: Principal, upload: Upload, doing: Doing) -> FileObject:
     """Checked, stored, and only then a row: a row never names what is not there."""
     dataset = _inspected(services, upload)
     key = f"files/{principal.project_id}/{upload.sha256}"
@@ -129,7 +137,7 @@ def _keep(services: Services, principal: Principal, upload: Upload) -> File:
                 structure=dataset,
                 index_key=f"datasets/{principal.project_id}/{upload.sha256}/index.parquet",
             )
-        return files.create(
+        row = files.create(
             session,
             principal.project_id,
             filename=upload.filename,
@@ -140,6 +148,9 @@ def _keep(services: Services, principal: Principal, upload: Upload) -> File:
             dataset_version=None if dataset is None else upload.sha256,
             structure=dataset,
         )
+        answer = file_object(row)
+        doing.answer(session, answer)
+    return answer
 
 
 def _inspected(services: Services, upload: Upload) -> dict[str, Any] | None:

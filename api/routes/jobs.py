@@ -11,6 +11,7 @@ from api.auth import Authenticated, Principal
 from api.bodies import described, json_body
 from api.errors import documented
 from api.event_stream import LAST_ID, MEDIA_TYPE, event_stream, wants_stream
+from api.idempotency import once
 from api.schemas.jobs import (
     EVENT_PREFIX,
     FineTuningJob,
@@ -48,8 +49,9 @@ def _refuse_metadata_filter(request: Request) -> None:
         )
 
 
-@router.post("", openapi_extra=described(JobRequest), responses=documented(413))
+@router.post("", openapi_extra=described(JobRequest), responses=documented(409, 413))
 def create_job(
+    request: Request,
     body: Annotated[JobRequest, Depends(json_body(JobRequest))],
     background: BackgroundTasks,
     principal: Authenticated,
@@ -57,14 +59,17 @@ def create_job(
 ) -> FineTuningJob:
     """Everything that can be checked is checked now; the job then waits for a worker."""
     job_id = new_id("ftjob")
-    with services.database.read() as session:
-        lookup = RecordsLookup(session, principal.project_id)
-        spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
     written = body.model_dump(mode="json", exclude_unset=True)
-    with services.database.write() as session:
-        job = jobs.create(session, principal.project_id, spec, written)
+    with once(request, services, principal, written) as doing:
+        with services.database.read() as session:
+            lookup = RecordsLookup(session, principal.project_id)
+            spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
+        with services.database.write() as session:
+            jobs.create(session, principal.project_id, spec, written)
+            answer = _whole(session, principal, job_id)
+            doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
-    return _whole(services, principal, job.id)
+    return answer
 
 
 @router.get("", dependencies=[Depends(_refuse_metadata_filter)])
@@ -88,18 +93,25 @@ def list_jobs(
 @router.get("/{job_id}")
 def retrieve_job(job_id: str, principal: Authenticated, services: InServices) -> FineTuningJob:
     """One job, with its results and every status it had."""
-    return _whole(services, principal, job_id)
+    with services.database.read() as session:
+        return _whole(session, principal, job_id)
 
 
 @router.post("/{job_id}/cancel", responses=documented(409))
 def cancel_job(
-    job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+    job_id: str,
+    request: Request,
+    background: BackgroundTasks,
+    principal: Authenticated,
+    services: InServices,
 ) -> FineTuningJob:
     """A job that waits is cancelled at once; one that runs is `cancelling` until it stopped."""
-    with services.database.write() as session:
+    with once(request, services, principal, {}) as doing, services.database.write() as session:
         jobs.request_cancel(session, principal.project_id, job_id)
+        answer = _whole(session, principal, job_id)
+        doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
-    return _whole(services, principal, job_id)
+    return answer
 
 
 @router.get(
@@ -168,13 +180,12 @@ def _stream(services: Services, principal: Principal, job_id: str, seen: str | N
     return event_stream(services.feed, job, principal.key_id, sequence)
 
 
-def _whole(services: Services, principal: Principal, job_id: str) -> FineTuningJob:
-    with services.database.read() as session:
-        job = jobs.get(session, principal.project_id, job_id)
-        made = _result_files(session, principal, [job])
-        places = jobs.queue_positions(session, [job])
-        transitions = jobs.list_transitions(session, principal.project_id, job_id)
-        table = results.list_split_results(session, principal.project_id, job_id)
+def _whole(session: Session, principal: Principal, job_id: str) -> FineTuningJob:
+    job = jobs.get(session, principal.project_id, job_id)
+    made = _result_files(session, principal, [job])
+    places = jobs.queue_positions(session, [job])
+    transitions = jobs.list_transitions(session, principal.project_id, job_id)
+    table = results.list_split_results(session, principal.project_id, job_id)
     return job_object(job, made[job_id], places.get(job_id), transitions, table)
 
 

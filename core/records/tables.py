@@ -327,6 +327,28 @@ class ContenderRow(Base):
     left_out: Mapped[str | None]  # why there will be no job
 
 
+class IdempotentRequest(Base):
+    """A POST that makes something, so that a repetition of it is known and gets its answer."""
+
+    __tablename__ = "idempotent_requests"
+    __table_args__ = (
+        _one_of("status", ("running", "answered", "failed")),
+        UniqueConstraint("key_id", "idempotency_key"),
+        Index(None, "key_id", "fingerprint", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
+    idempotency_key: Mapped[str | None]  # as the client sent it, if it did
+    fingerprint: Mapped[str]  # of the route and the parsed fields, never of the raw body
+    status: Mapped[str]
+    token: Mapped[str]  # of whoever carries it out; only they may answer
+    gives_up_at: Mapped[float]  # after this another try may take over what is still running
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float] = mapped_column(index=True)  # of the newest try that began it
+
+
 class OutboxRow(Base):
     """A doorbell that must ring: written with the job, deleted when a worker claims the job."""
 
