@@ -15,6 +15,7 @@ from api.events import Feed
 from api.spool import sweep
 from core.learning.methods import registry
 from core.objects import ObjectStore
+from core.outgoing.rules import Rules
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -30,6 +31,7 @@ class Services:
     store: ObjectStore
     inference: httpx.AsyncClient
     feed: Feed
+    outgoing: Rules
 
 
 @asynccontextmanager
@@ -37,6 +39,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """The services of an app. The database is migrated by whoever starts the process."""
     registry()  # imported now rather than inside the first request's transaction
     store = ObjectStore.from_settings(settings)
+    outgoing = Rules.from_settings(settings)
     sweep(settings.spool_directory)
     database = Database(settings.resolved_database_url)
     inference = httpx.AsyncClient(
@@ -47,7 +50,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     feed = Feed(database, encode)
     try:
         async with inference:
-            yield Services(settings, database, store, inference, feed)
+            yield Services(settings, database, store, inference, feed, outgoing)
     finally:
         await feed.close()
         database.close()

@@ -2,8 +2,8 @@
 
 It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
 has claimed, deletes the objects of ended jobs that no row names (nobody else deletes objects) and
-the directories of attempts, and forgets requests that will not be repeated any more. Its calls go
-to the network and to disks; in the supervisor's loop they would delay heartbeats.
+the directories of attempts, and forgets old requests and webhooks. Its calls go to the network and
+to disks; in the supervisor's loop they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import comparisons, garbage, idempotency, leases, outbox
+from core.records import comparisons, garbage, idempotency, leases, outbox, webhooks
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -123,6 +123,7 @@ class Sweeper:
     def _forget(self) -> None:
         with self._database.write() as session:
             idempotency.forget(session)
+            webhooks.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.rows import every
-from core.records.tables import Comparison, File, Job, Model
+from core.records.tables import Comparison, File, Job, Model, WebhookDelivery, WebhookEndpoint
 
 Order = Literal["asc", "desc"]
 MAX_LIMIT = 1000
 
 Item = TypeVar("Item")
-Listed = TypeVar("Listed", Comparison, File, Job, Model)
+Listed = TypeVar("Listed", Comparison, File, Job, Model, WebhookDelivery, WebhookEndpoint)
 
 
 @dataclass(frozen=True)

@@ -349,6 +349,69 @@ class IdempotentRequest(Base):
     created_at: Mapped[float] = mapped_column(index=True)  # of the newest try that began it
 
 
+class WebhookEndpoint(Base):
+    """A URL that wants to hear of a project's events. One sender at a time holds it."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        _one_of("status", ("enabled", "disabled")),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    url: Mapped[str]
+    event_types: Mapped[list[str]] = mapped_column(JSON())
+    description: Mapped[str | None]
+    secret: Mapped[str]  # needed to sign, so it is kept as it is
+    previous_secret: Mapped[str | None]  # signs as well, until
+    previous_secret_until: Mapped[float | None]
+    status: Mapped[str]
+    disabled_reason: Mapped[str | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[float]  # 0 when nobody sends
+    served_at: Mapped[float]  # who waits longest is served first
+    created_at: Mapped[float]
+    deleted_at: Mapped[float | None]
+
+
+class WebhookDelivery(Base):
+    """An event on its way to an endpoint: written in the transaction that ends what it tells of."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _one_of("status", ("pending", "delivered", "failed", "dropped")),
+        Index(None, "endpoint_id", "created_at", "id"),
+        Index(None, "status", "due_at"),  # what the deliverer looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    event_id: Mapped[str]  # the webhook-id, the same in every attempt and for every endpoint
+    event_type: Mapped[str]
+    object_id: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int]  # of this round: a redelivery begins anew
+    due_at: Mapped[float]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class WebhookAttempt(Base):
+    """One try of a delivery, kept for the endpoint's owner to read."""
+
+    __tablename__ = "webhook_attempts"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_deliveries.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    at: Mapped[float]
+    seconds: Mapped[float]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None]
+
+
 class OutboxRow(Base):
     """A doorbell that must ring: written with the job, deleted when a worker claims the job."""
 

@@ -30,13 +30,19 @@ def test_the_walk_sees_the_routes() -> None:
     routes = _routes()
     assert ("POST", "/v1/fine_tuning/jobs/{job_id}/cancel") in routes
     assert ("POST", "/v1/models/{model_id}/image-classification") in routes
-    assert len(routes) == 24
+    assert len(routes) == 32
 
 
 @pytest.mark.parametrize(("method", "path"), _routes())
 def test_no_key_no_answer(service: Service, method: str, path: str) -> None:
     concrete = path.format(
-        file_id="file-1", job_id="ftjob-1", model_id="base:x", name="a", comparison_id="cmp-1"
+        file_id="file-1",
+        job_id="ftjob-1",
+        model_id="base:x",
+        name="a",
+        comparison_id="cmp-1",
+        webhook_id="webhook-1",
+        delivery_id="whd-1",
     )
     without = service.client.request(method, concrete, headers={"authorization": ""})
     if (method, path) in PUBLIC:
