@@ -14,9 +14,9 @@ import structlog
 from core.errors import ServiceError
 from core.outgoing.resolver import Lookup
 from core.outgoing.rules import Rules
-from core.records import webhooks
+from core.records import deliveries
+from core.records.deliveries import Held
 from core.records.engine import Database
-from core.records.webhooks import Held
 from core.settings import Settings
 from core.webhooks.send import send
 
@@ -66,10 +66,10 @@ class Deliverer:
         if not free:
             return []
         with self._database.read() as session:
-            if not webhooks.is_due(session):
+            if not deliveries.is_due(session):
                 return []
         with self._database.write() as session:
-            due = webhooks.hold_due(session, free)
+            due = deliveries.hold_due(session, free)
         begun = [self._senders.submit(self._deliver, held) for held in due]
         self._under_way.update(begun)
         return begun
@@ -78,7 +78,7 @@ class Deliverer:
         try:
             outcome = send(held, self._rules, lookup=self._lookup)
             with self._database.write() as session:
-                webhooks.record(session, held, outcome)
+                deliveries.record(session, held, outcome)
         except ServiceError as error:  # it is sent again, when the hold has run out
             self._log.warning(
                 "webhook not recorded", delivery=held.delivery.id, error=error.message

@@ -19,7 +19,7 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import comparisons, garbage, idempotency, leases, outbox, webhooks
+from core.records import comparisons, deliveries, garbage, idempotency, leases, outbox
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -123,7 +123,7 @@ class Sweeper:
     def _forget(self) -> None:
         with self._database.write() as session:
             idempotency.forget(session)
-            webhooks.forget(session)
+            deliveries.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

@@ -26,7 +26,7 @@ from api.services import InServices, Services
 from core.outgoing.post import TIMEOUT
 from core.outgoing.resolver import resolve
 from core.outgoing.rules import Refused, parse_target
-from core.records import webhooks
+from core.records import deliveries, webhooks
 from core.webhooks.signing import new_secret
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
@@ -134,10 +134,9 @@ def list_deliveries(
 ) -> ListOf[DeliveryObject]:
     """One page of what went, or is to go, to the endpoint, with every attempt. Kept for 30 days."""
     with services.database.read() as session:
-        page = webhooks.list_deliveries(
-            session, principal.project_id, webhook_id, after=after, order=order, limit=limit
-        )
-        attempts = webhooks.attempts_of(session, page.items)
+        endpoint = webhooks.get(session, principal.project_id, webhook_id)
+        page = deliveries.list_deliveries(session, endpoint, after=after, order=order, limit=limit)
+        attempts = deliveries.attempts_of(session, page.items)
     return list_of([delivery_object(row, attempts[row.id]) for row in page.items], page.has_more)
 
 
@@ -151,8 +150,9 @@ def redeliver(
 ) -> DeliveryObject:
     """Sends it again, with the same `webhook-id` and the whole schedule of retries."""
     with once(request, services, principal, {}) as doing, services.database.write() as session:
-        row = webhooks.redeliver(session, principal.project_id, webhook_id, delivery_id)
-        answer = delivery_object(row, webhooks.attempts_of(session, [row])[row.id])
+        endpoint = webhooks.get(session, principal.project_id, webhook_id)
+        row = deliveries.redeliver(session, endpoint, delivery_id)
+        answer = delivery_object(row, deliveries.attempts_of(session, [row])[row.id])
         doing.answer(session, answer)
     return answer
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from core.records import events, states, webhooks
+from core.records import deliveries, events, states
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.events import Line
@@ -52,7 +52,7 @@ def move(
     record(session, moved, job.status, reason)
     events.append(session, job.id, [line])
     if to in states.ENDED:
-        webhooks.emit(session, job.project_id, f"fine_tuning.job.{to}", job.id)
+        deliveries.emit(session, job.project_id, f"fine_tuning.job.{to}", job.id)
     return moved
 
 

@@ -9,8 +9,8 @@ from core.errors import InvalidRequest
 from core.outgoing.post import TIMEOUT, Failed, post
 from core.outgoing.resolver import Lookup
 from core.outgoing.rules import Rules, parse_target
+from core.records.deliveries import Held, Outcome
 from core.records.tables import WebhookDelivery, WebhookEndpoint
-from core.records.webhooks import Held, Outcome
 from core.webhooks.signing import signatures
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.records import jobs, webhooks
+from core.records import deliveries, jobs, webhooks
 from tests import service_builders as build
 from tests.api_service import Service, add_key
 
@@ -71,8 +71,8 @@ def test_deliveries_and_their_attempts_can_be_read_and_sent_again(fresh: Service
     job = build.job(fresh.database, fresh.project_id)
     with fresh.database.write() as session:
         jobs.request_cancel(session, fresh.project_id, job.id)
-        [held] = webhooks.hold_due(session, 1)
-        webhooks.record(session, held, webhooks.Outcome(0.25, 503))
+        [held] = deliveries.hold_due(session, 1)
+        deliveries.record(session, held, deliveries.Outcome(0.25, 503))
     path = f"{HOOKS}/{made['id']}/deliveries"
     [item] = fresh.client.get(path).json()["data"]
     assert (item["event_type"], item["object_id"]) == ("fine_tuning.job.cancelled", job.id)
@@ -83,7 +83,7 @@ def test_deliveries_and_their_attempts_can_be_read_and_sent_again(fresh: Service
     again = fresh.client.post(f"{path}/{item['id']}/redeliver").json()
     assert (again["event_id"], again["status"]) == (item["event_id"], "pending")
     with fresh.database.write() as session:
-        assert [held.delivery.id for held in webhooks.hold_due(session, 1)] == [item["id"]]
+        assert [held.delivery.id for held in deliveries.hold_due(session, 1)] == [item["id"]]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from sqlalchemy import update
 
 from core.errors import Conflict, NotFound
 from core.records import comparisons, jobs, leases, publishing, webhooks
+from core.records import deliveries as records
+from core.records.deliveries import SCHEDULE, Held, Outcome
 from core.records.engine import Database
 from core.records.tables import Job, WebhookDelivery, WebhookEndpoint
-from core.records.webhooks import EVENT_TYPES, SCHEDULE, Held, Outcome
+from core.records.webhooks import EVENT_TYPES
 from tests import service_builders as build
 
 OK, BAD = Outcome(0.1, 200), Outcome(0.1, 500)
@@ -31,9 +33,7 @@ def endpoint(database: Database, project: str, **values: Any) -> WebhookEndpoint
 
 def deliveries(database: Database, row: WebhookEndpoint) -> list[WebhookDelivery]:
     with database.read() as session:
-        return webhooks.list_deliveries(
-            session, row.project_id, row.id, after=None, order="asc", limit=100
-        ).items
+        return records.list_deliveries(session, row, after=None, order="asc", limit=100).items
 
 
 def end(database: Database, project: str) -> Job:
@@ -45,12 +45,12 @@ def end(database: Database, project: str) -> Job:
 
 def hold(database: Database, most: int = 10) -> list[Held]:
     with database.write() as session:
-        return webhooks.hold_due(session, most)
+        return records.hold_due(session, most)
 
 
 def record(database: Database, held: Held, outcome: Outcome) -> None:
     with database.write() as session:
-        webhooks.record(session, held, outcome)
+        records.record(session, held, outcome)
 
 
 def pass_time(database: Database, seconds: float) -> None:
@@ -169,7 +169,7 @@ class TestSending:
         [told] = deliveries(database, row)
         assert (told.status, told.attempts) == ("failed", 10)
         with database.read() as session:
-            attempts = webhooks.attempts_of(session, [told])[told.id]
+            attempts = records.attempts_of(session, [told])[told.id]
         assert [attempt.status_code for attempt in attempts] == [500] * 10
 
     def test_is_begun_again_when_the_sender_died(
@@ -177,7 +177,7 @@ class TestSending:
     ) -> None:
         [dead] = hold(database)
         assert hold(database) == []
-        pass_time(database, webhooks.HOLD_SECONDS)
+        pass_time(database, records.HOLD_SECONDS)
         [again] = hold(database)
         assert again.delivery.event_id == dead.delivery.event_id
         record(database, dead, BAD)  # the dead one comes back: nothing it says counts
@@ -237,7 +237,7 @@ class TestSending:
         [held] = hold(database)
         record(database, held, OK)
         with database.write() as session:
-            webhooks.redeliver(session, project, row.id, held.delivery.id)
+            records.redeliver(session, row, held.delivery.id)
         [again] = hold(database)
         assert again.delivery.event_id == held.delivery.event_id
         record(database, again, BAD)
@@ -249,7 +249,7 @@ class TestSending:
     ) -> None:
         [held] = hold(database)
         with database.write() as session:
-            webhooks.redeliver(session, project, row.id, held.delivery.id)
+            records.redeliver(session, row, held.delivery.id)
         record(database, held, OK)
         [told] = deliveries(database, row)
         assert (told.status, told.attempts) == ("pending", 0)
@@ -260,10 +260,10 @@ class TestSending:
         [told] = deliveries(database, row)
         with database.write() as session:
             with pytest.raises(NotFound):
-                webhooks.redeliver(session, project, row.id, "whd-none")
-            webhooks.change(session, project, row.id, status="disabled")
+                records.redeliver(session, row, "whd-none")
+            off = webhooks.change(session, project, row.id, status="disabled")
             with pytest.raises(Conflict):
-                webhooks.redeliver(session, project, row.id, told.id)
+                records.redeliver(session, off, told.id)
 
 
 def test_a_project_has_only_so_many(database: Database, project: str) -> None:
@@ -283,11 +283,11 @@ def test_what_ended_long_ago_is_forgotten(database: Database, project: str) -> N
     record(database, held, OK)
     end(database, project)  # not sent yet: kept however old
     with database.write() as session:
-        assert webhooks.forget(session) == 0
+        assert records.forget(session) == 0
         session.execute(
             update(WebhookDelivery).values(
-                finished_at=WebhookDelivery.finished_at - webhooks.KEEP_SECONDS
+                finished_at=WebhookDelivery.finished_at - records.KEEP_SECONDS
             )
         )
-        assert webhooks.forget(session) == 1
+        assert records.forget(session) == 1
     assert [told.status for told in deliveries(database, row)] == ["pending"]

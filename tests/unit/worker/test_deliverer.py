@@ -19,7 +19,7 @@ from openai import OpenAI
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
-from core.records import jobs, webhooks
+from core.records import deliveries, jobs, webhooks
 from core.records.engine import Database
 from core.records.tables import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from core.settings import Settings
@@ -75,10 +75,8 @@ def deliver(database: Database, settings: Settings) -> None:
 
 def told(database: Database, row: WebhookEndpoint) -> list[tuple[str, list[WebhookAttempt]]]:
     with database.read() as session:
-        page = webhooks.list_deliveries(
-            session, row.project_id, row.id, after=None, order="asc", limit=100
-        )
-        attempts = webhooks.attempts_of(session, page.items)
+        page = deliveries.list_deliveries(session, row, after=None, order="asc", limit=100)
+        attempts = deliveries.attempts_of(session, page.items)
     return [(item.status, attempts[item.id]) for item in page.items]
 
 
