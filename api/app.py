@@ -14,7 +14,16 @@ from fastapi import APIRouter, Depends, FastAPI
 from api import errors, idempotency
 from api.auth import authenticate
 from api.context import RequestContext
-from api.routes import comparisons, files, health, inference, jobs, models, webhooks
+from api.routes import (
+    comparisons,
+    files,
+    health,
+    inference,
+    job_specs,
+    jobs,
+    models,
+    webhooks,
+)
 from api.services import open_services
 from core.settings import Settings
 
@@ -51,6 +60,6 @@ def _keyed_routes() -> APIRouter:
         dependencies=[Depends(authenticate)],
         responses=errors.documented(400, 401, 404, 503),
     )
-    for resource in (files, jobs, models, inference, comparisons, webhooks):
+    for resource in (files, jobs, job_specs, models, inference, comparisons, webhooks):
         keyed.include_router(resource.router)
     return keyed

@@ -8,18 +8,20 @@ pipe. Its last word is `finished` or `failed`; a process that ends without eithe
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
-from core.jobs.messages import Failed, Finished
+from core.jobs.messages import PEAK_MEMORY, Failed, Finished
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
-from core.settings import load_settings
+from core.settings import GIB, load_settings
 from worker.parent_death import die_with_parent
 from worker.pipeline.cache import trim
 from worker.pipeline.reports import Reporter, SupervisorGone
@@ -83,6 +85,7 @@ def perform(workspace: Workspace) -> BaseModel:
         return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
+    _tell_memory(workspace.reporter)
     return Finished()
 
 
@@ -106,6 +109,30 @@ def _duty(spec: JobSpec) -> Callable[[Workspace], None]:
         "evaluation": run_evaluation,
     }
     return duties[method.kind]
+
+
+def _tell_memory(reporter: Reporter) -> None:
+    """For whoever asks what the next job like this one will take."""
+    import torch
+
+    device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    peak = peak_memory()
+    on_device = "" if device is None else f", {device / GIB:.2f} GiB of the device's"
+    reporter.event(
+        f"{PEAK_MEMORY} {peak / GIB:.2f} GiB{on_device}.",
+        peak_memory_bytes=peak,
+        **({} if device is None else {"peak_device_bytes": device}),
+    )
+
+
+def peak_memory() -> int:
+    """The most bytes this process ever held in memory. Linux's own figure where there is one:
+    `ru_maxrss` counts what the parent held when it forked."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -94,6 +94,7 @@ class FineTuningJob(BaseModel):
     started_at: int | None
     n_seeds: int
     evaluation: EvaluationRequest
+    spec_digest: str = Field(description="Equal for jobs that do the same work.")
     transitions: list[Transition] | None = Field(
         None, description="Every status it had, oldest first. Null in lists."
     )
@@ -171,6 +172,7 @@ def job_object(
         started_at=_seconds(job.started_at),
         n_seeds=len(spec.seeds),
         evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
+        spec_digest=job.spec_digest,
         transitions=None if transitions is None else [_transition(row) for row in transitions],
         results=None if results is None else _results(results, protocol_of(spec)),
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Phase = Literal["preparing", "zero_shot", "training", "combining", "evaluating", "exporting"]
+PEAK_MEMORY = "Peak memory"  # how the event begins that says it; `peak_memory_bytes` in its data
 FailureReason = Literal[
     "invalid_dataset",
     "invalid_spec",
