@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request
 from fastapi.responses import Response
 
+from api import metadata_filter
 from api.auth import Authenticated, Principal
 from api.bodies import described, json_body
 from api.errors import documented
 from api.event_stream import LAST_ID, MEDIA_TYPE, event_stream, wants_stream
 from api.idempotency import once
+from api.metadata_filter import MetadataFilter
 from api.schemas.jobs import (
     EVENT_PREFIX,
     FineTuningJob,
@@ -39,16 +41,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
 
-def _refuse_metadata_filter(request: Request) -> None:
-    """OpenAI's SDK can ask for it; ignoring it would answer another question."""
-    if any(name.startswith("metadata") for name in request.query_params):
-        raise InvalidRequest(
-            "Jobs cannot be filtered by metadata; list them and compare their `metadata`.",
-            code="unsupported_filter",
-            param="metadata",
-        )
-
-
 @router.post("", openapi_extra=described(JobRequest), responses=documented(409, 413))
 def create_job(
     request: Request,
@@ -72,17 +64,26 @@ def create_job(
     return answer
 
 
-@router.get("", dependencies=[Depends(_refuse_metadata_filter)])
+@router.get("", openapi_extra=metadata_filter.OPENAPI)
 def list_jobs(
     principal: Authenticated,
     services: InServices,
+    wanted: Annotated[MetadataFilter, Depends(metadata_filter.metadata_filter)],
     after: After = None,
     limit: Limit = 20,
     order: Order = "desc",
 ) -> ListOf[FineTuningJob]:
     """One page of the project's jobs, without their results and transitions."""
     with services.database.read() as session:
-        page = jobs.list_jobs(session, principal.project_id, after=after, order=order, limit=limit)
+        page = jobs.list_jobs(
+            session,
+            principal.project_id,
+            metadata=wanted.pairs,
+            without_metadata=wanted.is_null,
+            after=after,
+            order=order,
+            limit=limit,
+        )
         made = _result_files(session, principal, page.items)
         places = jobs.queue_positions(session, page.items)
     return list_of(

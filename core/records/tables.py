@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -179,6 +180,14 @@ class Job(Base):
         Index(None, "project_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),  # the order of claims
         Index(None, "lease_expires_at"),  # what the sweeper looks for
+        Index(
+            "ix_jobs_without_metadata",
+            "project_id",
+            "created_at",
+            "id",
+            sqlite_where=text("metadata IS NULL"),
+            postgresql_where=text("metadata IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -222,6 +231,19 @@ class Job(Base):
 
     next_event_sequence: Mapped[int]
     purged_at: Mapped[float | None]  # when the sweeper deleted what no row names
+
+
+class JobMetadata(Base):
+    """One pair of a job's metadata, so that jobs can be listed by it: in the index's order."""
+
+    __tablename__ = "job_metadata"
+    __table_args__ = (Index(None, "project_id", "key", "value", "created_at", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    value: Mapped[str]
+    created_at: Mapped[float]  # the job's
 
 
 class JobTransition(Base):

@@ -1,4 +1,4 @@
-"""Requests that are known when they are repeated; webhooks.
+"""Requests that are known when they are repeated; webhooks; jobs by their metadata.
 
 Revision: 0006, after 0002
 """
@@ -48,6 +48,7 @@ def upgrade() -> None:
         name = op.f(f"ix_idempotent_requests_{'_'.join(columns)}")
         op.create_index(name, "idempotent_requests", columns)
     _create_webhooks()
+    _create_job_metadata()
 
 
 def _create_webhooks() -> None:
@@ -138,7 +139,58 @@ def _create_webhooks() -> None:
     op.create_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id"])
 
 
+def _create_job_metadata() -> None:
+    op.create_index(
+        "ix_jobs_without_metadata",
+        "jobs",
+        ["project_id", "created_at", "id"],
+        sqlite_where=sa.text("metadata IS NULL"),
+        postgresql_where=sa.text("metadata IS NULL"),
+    )
+    table = op.create_table(
+        "job_metadata",
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_metadata_job_id_jobs")),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_job_metadata_project_id_projects")
+        ),
+        sa.PrimaryKeyConstraint("job_id", "key", name=op.f("pk_job_metadata")),
+    )
+    op.create_index(
+        op.f("ix_job_metadata_project_id_key_value_created_at_job_id"),
+        "job_metadata",
+        ["project_id", "key", "value", "created_at", "job_id"],
+    )
+    jobs = sa.table(
+        "jobs",
+        sa.column("id", sa.String()),
+        sa.column("project_id", sa.String()),
+        sa.column("metadata", sa.JSON()),
+        sa.column("created_at", sa.Double()),
+    )
+    connection = op.get_bind()
+    for job in connection.execute(sa.select(jobs).where(sa.text("metadata IS NOT NULL"))).all():
+        pairs = [
+            {
+                "job_id": job.id,
+                "key": key,
+                "project_id": job.project_id,
+                "value": value,
+                "created_at": job.created_at,
+            }
+            for key, value in job.metadata.items()
+        ]
+        if pairs:
+            connection.execute(sa.insert(table), pairs)
+
+
 def downgrade() -> None:
+    op.drop_table("job_metadata")
+    op.drop_index("ix_jobs_without_metadata", "jobs")
     for table in ("webhook_attempts", "webhook_deliveries", "webhook_endpoints"):
         op.drop_table(table)
     op.drop_table("idempotent_requests")
