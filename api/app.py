@@ -19,6 +19,7 @@ from api.routes import (
     files,
     health,
     inference,
+    job_logs,
     job_specs,
     jobs,
     models,
@@ -60,6 +61,6 @@ def _keyed_routes() -> APIRouter:
         dependencies=[Depends(authenticate)],
         responses=errors.documented(400, 401, 404, 503),
     )
-    for resource in (files, jobs, job_specs, models, inference, comparisons, webhooks):
+    for resource in (files, jobs, job_specs, job_logs, models, inference, comparisons, webhooks):
         keyed.include_router(resource.router)
     return keyed

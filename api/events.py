@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import structlog
 
 from core.errors import Unavailable
-from core.records import events, keys, states
+from core.records import events, job_logs, keys, states
 from core.records.engine import Database
 from core.records.events import News
 from core.records.tables import Job, JobEvent
@@ -47,6 +47,9 @@ class Channel:
         self.last = job.next_event_sequence - 1  # sequence up to which events are known here
         self.changed = asyncio.Event()  # another one after each change
         self.watchers = 0
+        self.log_followers = 0
+        self.log_end: int | None = None  # byte up to which the log is written, once looked for
+        self.log_is_whole = False  # nothing will be added to it
         self._newest = self.last  # sequence of the newest event in the table
         self._recent: deque[Encoded] = deque()
         self._bytes = 0
@@ -78,6 +81,14 @@ class Channel:
             self.last = event[0]
         while len(self._recent) > _RECENT_EVENTS or self._bytes > _RECENT_BYTES:
             self._bytes -= len(self._recent.popleft()[1])
+        if is_new:
+            self.wake()
+
+    def set_log_end(self, end: int) -> None:
+        """How far the log was when the status was known already: a job that has ended has written
+        its last line by then."""
+        is_new = end != self.log_end or self.has_ended != self.log_is_whole
+        self.log_end, self.log_is_whole = end, self.has_ended
         if is_new:
             self.wake()
 
@@ -121,11 +132,13 @@ class Feed:
             )
 
     @contextmanager
-    def watch(self, job: Job, key_id: str) -> Iterator[Watch]:
-        """Holds the job's channel open. The job's row may be some moments old."""
+    def watch(self, job: Job, key_id: str, *, log: bool = False) -> Iterator[Watch]:
+        """Holds the job's channel open, and has its log looked at too if asked for. The job's row
+        may be some moments old."""
         channel = self._channels.setdefault(job.id, Channel(job))
         watch = Watch(channel, key_id, is_over=self._closed)
         channel.watchers += 1
+        channel.log_followers += log
         self._watches.add(watch)
         if self._task is None:
             self._task = asyncio.create_task(self._poll())
@@ -134,6 +147,7 @@ class Feed:
         finally:
             self._watches.remove(watch)
             channel.watchers -= 1
+            channel.log_followers -= log
             if not channel.watchers:
                 del self._channels[job.id]
 
@@ -146,6 +160,15 @@ class Feed:
                     session, channel.project_id, channel.job_id, after=after, limit=_PAGE
                 )
             return self._encoded(page.items)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, find)
+
+    async def read_log(self, channel: Channel, start: int) -> tuple[int, bytes]:
+        """As `core.records.job_logs.read`."""
+
+        def find() -> tuple[int, bytes]:
+            with self._database.read() as session:
+                return job_logs.read(session, channel.job_id, start)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, find)
 
@@ -180,32 +203,37 @@ class Feed:
 
     async def _look(self) -> bool:
         """One round for all; whether the table had more than was read."""
-        seen = {c.job_id: c.last for c in self._channels.values() if not c.has_ended}
+        channels = self._channels.values()
+        seen = {c.job_id: c.last for c in channels if not c.has_ended}
+        logs = [c.job_id for c in channels if c.log_followers and not c.log_is_whole]
         watching = Counter(watch.key_id for watch in self._watches)
         check_keys = time.monotonic() - self._keys_seen_at >= KEY_SECONDS
-        found, open_keys = await asyncio.get_running_loop().run_in_executor(
-            self._poller, self._ask, seen, list(watching) if check_keys else []
+        found, log_ends, open_keys = await asyncio.get_running_loop().run_in_executor(
+            self._poller, self._ask, seen, logs, list(watching) if check_keys else []
         )
         for job_id, (news, encoded) in found.items():
             if job_id in self._channels:
                 self._channels[job_id].add(news, encoded)
+        for job_id, end in log_ends.items():
+            if job_id in self._channels:
+                self._channels[job_id].set_log_end(end)
         if check_keys:
             self._keys_seen_at = time.monotonic()
             self._let_go(lambda watch: watch.key_id in watching and watch.key_id not in open_keys)
         return any(channel.is_behind for channel in self._channels.values())
 
     def _ask(
-        self, seen: dict[str, int], key_ids: list[str]
-    ) -> tuple[dict[str, tuple[News, list[Encoded]]], set[str]]:
-        """In the poller's thread."""
-        if not seen and not key_ids:
-            return {}, set()
+        self, seen: dict[str, int], logs: list[str], key_ids: list[str]
+    ) -> tuple[dict[str, tuple[News, list[Encoded]]], dict[str, int], set[str]]:
+        """In the poller's thread. Logs after statuses, or the end of one could be missed."""
+        if not seen and not logs and not key_ids:
+            return {}, {}, set()
         with self._database.read() as session:
             found = events.news(session, seen, _PAGE)
+            log_ends = {job_id: job_logs.kept(session, job_id).end for job_id in logs}
             open_keys = keys.still_open(session, key_ids) if key_ids else set()
-        return {job_id: (item, self._encoded(item.rows)) for job_id, item in found.items()}, (
-            open_keys
-        )
+        encoded = {job_id: (item, self._encoded(item.rows)) for job_id, item in found.items()}
+        return encoded, log_ends, open_keys
 
     def _encoded(self, rows: list[JobEvent]) -> list[Encoded]:
         return [(row.sequence, self._encode(row)) for row in rows]

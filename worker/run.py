@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from core import logging
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
 from core.jobs.messages import PEAK_MEMORY, Failed, Finished
 from core.jobs.spec import JobSpec
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
     settings = load_settings()
+    logging.configure(settings)  # into trainer.log
     spec = JobSpec.model_validate_json(Path(options.spec).read_text(encoding="utf-8"))
     store = ObjectStore.from_settings(settings)
     workspace = Workspace(spec, options.attempt, settings, store, reporter, Path(options.work))

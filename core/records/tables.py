@@ -293,6 +293,20 @@ class JobMetric(Base):
     value: Mapped[float | None]
 
 
+class JobLog(Base):
+    """A piece of what a job's trainers printed, without secrets."""
+
+    __tablename__ = "job_logs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    start: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # byte of the whole
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    attempt: Mapped[int]
+    size: Mapped[int]
+    created_at: Mapped[float]
+    data: Mapped[bytes]  # last, so that SQLite finds the others without reading it
+
+
 class SplitResultRow(Base):
     """One number of the result table. NULL is a value that was not a finite number."""
 

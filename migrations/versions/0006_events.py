@@ -1,4 +1,4 @@
-"""Requests that are known when they are repeated; webhooks; jobs by their metadata.
+"""Requests that are known when they are repeated; webhooks; jobs by their metadata; job logs.
 
 Revision: 0006, after 0002
 """
@@ -49,6 +49,21 @@ def upgrade() -> None:
         op.create_index(name, "idempotent_requests", columns)
     _create_webhooks()
     _create_job_metadata()
+    op.create_table(
+        "job_logs",
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("start", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_logs_job_id_jobs")),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_job_logs_project_id_projects")
+        ),
+        sa.PrimaryKeyConstraint("job_id", "start", name=op.f("pk_job_logs")),
+    )
 
 
 def _create_webhooks() -> None:
@@ -189,6 +204,7 @@ def _create_job_metadata() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("job_logs")
     op.drop_table("job_metadata")
     op.drop_index("ix_jobs_without_metadata", "jobs")
     for table in ("webhook_attempts", "webhook_deliveries", "webhook_endpoints"):

@@ -30,7 +30,7 @@ def test_the_walk_sees_the_routes() -> None:
     routes = _routes()
     assert ("POST", "/v1/fine_tuning/jobs/{job_id}/cancel") in routes
     assert ("POST", "/v1/models/{model_id}/image-classification") in routes
-    assert len(routes) == 34
+    assert len(routes) == 35
 
 
 @pytest.mark.parametrize(("method", "path"), _routes())

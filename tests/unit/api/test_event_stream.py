@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from api import event_stream, events
+from api import event_stream, events, streams
 from api.app import create_app
 from core.records import events as records
 from core.records import jobs, keys, publishing
@@ -213,7 +213,7 @@ class TestALiveJob:
     def test_a_client_that_never_reads_is_dropped(
         self, running: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(event_stream, "SEND_SECONDS", 0.2)
+        monkeypatch.setattr(streams, "SEND_SECONDS", 0.2)
         job = build.job(running.service.database, running.service.project_id)
         with _reader(running, job):
             running.wait_for_watchers(1)
