@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from api import errors
+from api import errors, idempotency
 from api.auth import scopes_of_routes
 from api.context import RequestContext
 from api.origin import OriginCheck
@@ -24,6 +24,8 @@ from api.routes import (
     files,
     health,
     inference,
+    job_logs,
+    job_specs,
     jobs,
     keys,
     models,
@@ -31,6 +33,7 @@ from api.routes import (
     reference,
     uploads,
     usage,
+    webhooks,
 )
 from api.services import open_services
 from core.settings import Settings
@@ -56,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(OriginCheck, settings=settings)
+    idempotency.install(app)
     app.add_middleware(RequestContext)
     app.include_router(_keyed_routes())
     app.include_router(health.router)
@@ -72,10 +76,13 @@ def _keyed_routes() -> APIRouter:
         uploads,
         datasets,
         jobs,
+        job_specs,
+        job_logs,
         models,
         inference,
         features,
         comparisons,
+        webhooks,
         keys,
         projects,
         usage,

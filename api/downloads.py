@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
@@ -13,7 +13,6 @@ from fastapi.responses import Response, StreamingResponse
 from api.errors import documented, error_response
 from api.ranges import RangeNotSatisfiable, parse_range
 from core.errors import NotFound, StorageFault
-from core.objects import ObjectStore
 
 _OUTSIDE_TOKEN = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -41,7 +40,14 @@ def documented_download(*media_types: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def download(request: Request, store: ObjectStore, stored: Stored) -> Response:
+class Readable(Protocol):
+    """What holds stored bytes; an object store, mostly."""
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Raises NotFound."""
+
+
+def download(request: Request, store: Readable, stored: Stored) -> Response:
     """200, 206, 304 or 416, as the request's conditions ask. Call it in a thread."""
     etag = f'"{stored.identity}"'
     headers = {
@@ -77,7 +83,7 @@ def download(request: Request, store: ObjectStore, stored: Stored) -> Response:
     )
 
 
-def _open(store: ObjectStore, stored: Stored, start: int, end: int) -> Iterator[bytes]:
+def _open(store: Readable, stored: Stored, start: int, end: int) -> Iterator[bytes]:
     try:
         return store.read(stored.key, stored.offset + start, stored.offset + end)
     except NotFound as error:

@@ -44,6 +44,7 @@ _STATUS: Mapping[type[ServiceError], int] = {
     Unavailable: 503,
     StorageFault: 507,
 }
+_REPEAT = {"x-should-retry": "true", "retry-after": "1"}
 _PLACES = ("body", "query", "path", "header")
 
 

@@ -11,12 +11,15 @@ import httpx
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from api.event_stream import encode
+from api.events import Feed
 from api.metering import Meter
 from api.rates import RateLimiter
 from api.spool import sweep
 from core.access.key_hash import KeyHash
 from core.learning.methods import registry
 from core.objects import ObjectStore
+from core.outgoing.rules import Rules
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -36,6 +39,8 @@ class Services:
     meter: Meter
     rates: RateLimiter
     inspections: CapacityLimiter
+    feed: Feed
+    outgoing: Rules
 
 
 @asynccontextmanager
@@ -43,6 +48,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """The services of an app. The database is migrated by whoever starts the process."""
     registry()  # imported now rather than inside the first request's transaction
     store = ObjectStore.from_settings(settings)
+    outgoing = Rules.from_settings(settings)
     sweep(settings.spool_directory)
     hashing = KeyHash.from_settings(settings)
     database = Database(settings.resolved_database_url)
@@ -52,6 +58,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
         trust_env=False,  # a proxy has no business between two processes of one service
     )
+    feed = Feed(database, encode)
     try:
         async with inference, meter.running():
             yield Services(
@@ -63,8 +70,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 meter,
                 RateLimiter(database),
                 CapacityLimiter(INSPECTIONS),
+                feed,
+                outgoing,
             )
     finally:
+        await feed.close()
         database.close()
 
 

@@ -249,6 +249,19 @@ def watch(job: Annotated[str, typer.Argument(help="Id that `lipsum train` printe
     raise typer.Exit(run_watch(job))
 
 
+@app.command()
+def logs(
+    job: Annotated[str, typer.Argument(help="Id that `lipsum train` printed.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the job has ended.")
+    ] = False,
+) -> None:
+    """Print what a job's trainers printed."""
+    from cli.logs import logs as run_logs
+
+    run_logs(job, follow=follow)
+
+
 @bases.command("add")
 def base_add(
     name: Annotated[str, typer.Argument(help="The base becomes base:NAME.")],

@@ -9,6 +9,7 @@
     ├── Forbidden             a key that may not do this                       (403)
     ├── NotFound              no such file, job, model or base                 (404)
     ├── Conflict              the resource is in a state that forbids it       (409)
+    │   └── Busy              for moments only: the same request may be repeated (409)
     ├── RateLimited           too many requests; it says when to come again    (429)
     ├── QuotaExceeded         a limit that coming again does not mend          (429)
     ├── Unavailable           try again later                                  (503)
@@ -80,6 +81,12 @@ class Conflict(ServiceError):
     """The resource's present state forbids the request."""
 
     default_code = "conflict"
+
+
+class Busy(Conflict):
+    """Somebody else is at it at this moment; the same request will have its answer soon."""
+
+    default_code = "busy"
 
 
 class RateLimited(ServiceError):

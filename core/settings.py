@@ -158,6 +158,16 @@ class Settings(BaseSettings):
         1000, ge=2, description="Most candidate labels in one zero-shot request."
     )
 
+    # Where webhooks may go.
+    outgoing_hosts: tuple[str, ...] = Field(
+        (),
+        description="Host names and networks (10.2.0.0/16) that webhooks may go to although they "
+        "are not public, as a JSON list. Plain http is possible to these alone.",
+    )
+    outgoing_ports: tuple[int, ...] = Field(
+        (443,), description="Ports that webhooks may go to, as a JSON list."
+    )
+
     # Logs.
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(False, description="Write logs as one JSON object a line.")

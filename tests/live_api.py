@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from fastapi import FastAPI
 from openai import OpenAI
 
-from cli.servers import api_config
+from api.app import create_app
+from cli.servers import ApiServer
 from core.objects import ObjectStore
 from core.records.engine import Database
 from core.settings import Settings
@@ -84,20 +85,33 @@ def live_api(directory: Path, **overrides: Any) -> Iterator[LiveApi]:
     """The API for the block's duration."""
     settings = make_settings(directory, port=free_port(), **overrides)
     database, store, project_id, key = prepare(settings)
-    server = uvicorn.Server(api_config(settings))
-    thread = threading.Thread(target=server.run)
-    thread.start()
     try:
-        _wait_until(server, thread)
-        yield LiveApi(settings, database, store, project_id, key)
+        with _served(create_app(settings), settings):
+            yield LiveApi(settings, database, store, project_id, key)
     finally:
-        server.should_exit = True
-        thread.join()
         database.close()
 
 
-def _wait_until(server: uvicorn.Server, thread: threading.Thread) -> None:
+@contextmanager
+def live(app: FastAPI) -> Iterator[str]:
+    """That app's address, `http://127.0.0.1:PORT`, while the block runs."""
+    settings = make_settings(Path("nowhere"), port=free_port())
+    with _served(app, settings):
+        yield f"http://127.0.0.1:{settings.port}"
+
+
+@contextmanager
+def _served(app: FastAPI, settings: Settings) -> Iterator[None]:
+    server = ApiServer(app, settings)
+    thread = threading.Thread(target=server.run, name="live-api")
+    thread.start()
     deadline = time.monotonic() + START_SECONDS
     while not server.started:
         assert thread.is_alive() and time.monotonic() < deadline, "the API did not start"
         time.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(2 * START_SECONDS)
+        assert not thread.is_alive(), "the API did not stop"

@@ -12,7 +12,7 @@ from core.access.scopes import USER_SCOPES, Scope
 from core.ids import new_id
 from core.jobs.messages import Artifact, SplitResult, StoredModel
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
-from core.records import datasets, jobs, keys, leases, projects
+from core.records import datasets, job_logs, jobs, keys, leases, projects
 from core.records.clock import read_clock
 from core.records.engine import Database, Session
 from core.records.leases import Claim
@@ -119,6 +119,18 @@ def age(database: Database, job_id: str, seconds: float = 1000.0) -> None:
                 finished_at=Job.finished_at - seconds,
             )
         )
+
+
+def log(database: Database, job_id: str) -> bytes:
+    """All that is kept of a job's log."""
+    with database.read() as session:
+        kept = job_logs.kept(session, job_id)
+        at, data = kept.start, b""
+        while at < kept.end:
+            begins, piece = job_logs.read(session, job_id, at)
+            assert begins == at
+            data, at = data + piece, at + len(piece)
+    return data
 
 
 def results(claim: Claim) -> list[StoredModel | SplitResult | Artifact]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, Path):
         return str(value.resolve())
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return str(value)
 
 

@@ -2,9 +2,9 @@
 
 It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
 has claimed, deletes the objects of discarded checkpoints, the parts of ended uploads and the
-objects of ended jobs that no row names (nobody else deletes objects), and the directories of
-attempts. Its calls go to the network and to disks; in the supervisor's loop they would delay
-heartbeats.
+objects of ended jobs that no row names (nobody else deletes objects) and the directories of
+attempts, and forgets old requests and webhooks. Its calls go to the network and to disks; in the
+supervisor's loop they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import checkpoints, comparisons, garbage, leases, outbox, uploads
+from core.records import (
+    checkpoints,
+    comparisons,
+    deliveries,
+    garbage,
+    idempotency,
+    leases,
+    outbox,
+    uploads,
+)
 from core.records.engine import Database
 from core.settings import Settings
 
@@ -80,6 +89,7 @@ class Sweeper:
             self._prune,
             self._purge,
             self._purge_uploads,
+            self._forget,
         ):
             try:
                 duty()
@@ -160,6 +170,11 @@ class Sweeper:
                 self._store.delete(item.key)
             with self._database.write() as session:
                 uploads.mark_purged(session, upload_id)
+
+    def _forget(self) -> None:
+        with self._database.write() as session:
+            idempotency.forget(session)
+            deliveries.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

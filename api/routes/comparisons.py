@@ -11,6 +11,7 @@ from api.auth import Authenticated, Principal, needs
 from api.bodies import described, json_body
 from api.downloads import Stored, documented_download, download
 from api.errors import documented
+from api.idempotency import once
 from api.schemas.comparisons import ComparisonObject, comparison_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
@@ -36,9 +37,10 @@ _MEDIA = {"json": "application/json", "html": "text/html; charset=utf-8", "csv":
     "",
     dependencies=[needs("jobs:write")],
     openapi_extra=described(ComparisonRequest),
-    responses=documented(413),
+    responses=documented(409, 413),
 )
 def create_comparison(
+    request: Request,
     body: Annotated[ComparisonRequest, Depends(json_body(ComparisonRequest))],
     background: BackgroundTasks,
     principal: Authenticated,
@@ -46,16 +48,18 @@ def create_comparison(
 ) -> ComparisonObject:
     """Every contender is checked now. What trains becomes jobs at once; combinations follow when
     the models they read are there, and the report when all have ended."""
-    with services.database.read() as session:
-        draft = start.check(session, principal.project_id, body, services.settings)
     written = body.model_dump(mode="json", exclude_unset=True)
-    with services.database.write() as session:
-        quotas.check_jobs(
-            session, principal.project_id, principal.key_id, more=max(1, len(draft.jobs))
-        )
-        row = start.write(session, principal.project_id, draft, written, principal.key_id)
-        audit.note(session, principal.actor, "comparison.create", row.id)
-        answer = _whole(session, row)
+    with once(request, services, principal, written) as doing:
+        with services.database.read() as session:
+            draft = start.check(session, principal.project_id, body, services.settings)
+        with services.database.write() as session:
+            quotas.check_jobs(
+                session, principal.project_id, principal.key_id, more=max(1, len(draft.jobs))
+            )
+            row = start.write(session, principal.project_id, draft, written, principal.key_id)
+            audit.note(session, principal.actor, "comparison.create", row.id)
+            answer = _whole(session, row)
+            doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)
     return answer
 
@@ -90,14 +94,19 @@ def retrieve_comparison(
     "/{comparison_id}/cancel", dependencies=[needs("jobs:write")], responses=documented(409)
 )
 def cancel_comparison(
-    comparison_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+    comparison_id: str,
+    request: Request,
+    background: BackgroundTasks,
+    principal: Authenticated,
+    services: InServices,
 ) -> ComparisonObject:
     """Cancels every job of it that has not ended; no report is made."""
-    with services.database.write() as session:
+    with once(request, services, principal, {}) as doing, services.database.write() as session:
         comparisons.request_cancel(session, principal.project_id, comparison_id)
         audit.note(session, principal.actor, "comparison.cancel", comparison_id)
         advance(session, comparison_id, services.settings)
         answer = _whole(session, comparisons.get(session, principal.project_id, comparison_id))
+        doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)
     return answer
 

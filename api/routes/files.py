@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Authenticated, Principal, needs
 from api.downloads import Stored, documented_download, download
 from api.errors import documented
+from api.idempotency import Doing, once_awaited
 from api.intake import Kept, check_room, keep
 from api.schemas.files import FileDeleted, FileObject, file_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
@@ -44,7 +45,7 @@ _FORM = {
     "",
     dependencies=[needs("files:write")],
     openapi_extra=_FORM,
-    responses=documented(413, 507),
+    responses=documented(409, 413, 507),
 )
 async def upload_file(
     request: Request, principal: Authenticated, services: InServices
@@ -52,9 +53,10 @@ async def upload_file(
     """Streams the file to storage. A refused file leaves nothing behind."""
     await run_in_threadpool(check_room, services, principal, 1)
     async with receive_upload(request, services.settings) as upload:
-        kept = await keep(services, principal, upload)
-        row = await run_in_threadpool(_record, services, kept)
-    return file_object(row)
+        fields = {"purpose": upload.purpose, "filename": upload.filename, "sha256": upload.sha256}
+        async with once_awaited(request, services, principal, fields) as doing:
+            kept = await keep(services, principal, upload)
+            return await run_in_threadpool(_record, services, kept, doing)
 
 
 @router.get("", dependencies=[needs("files:read")])
@@ -114,6 +116,8 @@ def _get(services: Services, principal: Principal, file_id: str) -> File:
         return files.get(session, principal.project_id, file_id, param="file_id")
 
 
-def _record(services: Services, kept: Kept) -> File:
+def _record(services: Services, kept: Kept, doing: Doing) -> FileObject:
     with services.database.write() as session:
-        return kept.record(session)
+        answer = file_object(kept.record(session))
+        doing.answer(session, answer)
+    return answer

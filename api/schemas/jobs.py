@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.jobs.details import Details, Scalar
 from core.jobs.protocol import protocol_of
-from core.jobs.request import EvaluationRequest
+from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.report import Protocol
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
@@ -94,6 +94,26 @@ class JobMethod(BaseModel):
     type: str
 
 
+class SpecifiedOptions(BaseModel):
+    """What a method is given."""
+
+    hyperparameters: Hyperparameters = Field(default_factory=dict)
+    inputs: list[str] = Field(default_factory=list)
+
+
+class SpecifiedMethod(JobMethod):
+    """A method as a request names it."""
+
+    __pydantic_extra__: dict[str, SpecifiedOptions]  # type: ignore[assignment]
+
+
+class JobSpecification(JobRequest):
+    """A request that gives a job again."""
+
+    method: SpecifiedMethod  # type: ignore[assignment]
+    hyperparameters: Hyperparameters | None = None
+
+
 class FineTuningJob(BaseModel):
     """OpenAI's job object; from `status_reason` on, the fields are ours."""
 
@@ -129,6 +149,7 @@ class FineTuningJob(BaseModel):
     started_at: int | None
     n_seeds: int
     evaluation: EvaluationRequest
+    spec_digest: str = Field(description="Equal for jobs that do the same work.")
     transitions: list[Transition] | None = Field(
         None, description="Every status it had, oldest first. Null in lists."
     )
@@ -208,6 +229,7 @@ def job_object(
         started_at=_seconds(job.started_at),
         n_seeds=len(spec.seeds),
         evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
+        spec_digest=job.spec_digest,
         transitions=None if transitions is None else [_transition(row) for row in transitions],
         results=None if results is None else _results(results, protocol_of(spec)),
     )

@@ -17,6 +17,7 @@ Scope = Literal[
     "models:read",
     "models:write",
     "models:infer",
+    "webhooks",
     "usage:read",
     "audit:read",
     "keys",
@@ -35,6 +36,7 @@ USER_SCOPES: tuple[Scope, ...] = (
     "models:read",
     "models:write",
     "models:infer",
+    "webhooks",
     "usage:read",
 )
 

@@ -16,6 +16,7 @@ from core.jobs.checkpoint import StoredPart
 from core.jobs.details import Details
 
 Phase = Literal["preparing", "zero_shot", "training", "combining", "evaluating", "exporting"]
+PEAK_MEMORY = "Peak memory"  # how the event begins that says it; `peak_memory_bytes` in its data
 FailureReason = Literal[
     "invalid_dataset",
     "invalid_spec",

@@ -9,6 +9,7 @@ from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
+from core.records import deliveries
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.pages import Order, Page, paginate
@@ -123,6 +124,7 @@ def finish(session: Session, comparison: Comparison, status: str, error: str | N
         verdict=_verdict(session, comparison.report_job),
         finished_at=now(),
     )
+    deliveries.emit(session, comparison.project_id, f"comparison.{status}", comparison.id)
 
 
 def request_cancel(session: Session, project_id: str, comparison_id: str) -> Comparison:

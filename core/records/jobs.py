@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.jobs.spec import JobSpec
-from core.records import checkpoints, datasets, events, outbox, states, transitions
+from core.records import (
+    checkpoints,
+    datasets,
+    events,
+    job_metadata,
+    outbox,
+    states,
+    transitions,
+)
 from core.records.clock import now
 from core.records.events import Line
 from core.records.pages import Order, Page, paginate
@@ -69,6 +77,7 @@ def create(
         Job,
     )
     assert job is not None
+    job_metadata.add(session, job)
     transitions.record(session, job, None, None)
     events.append(session, job.id, [Line(f"Created fine-tuning job: {job.id}")])
     outbox.add(session, job)
@@ -85,12 +94,21 @@ def list_jobs(
     project_id: str,
     *,
     status: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    without_metadata: bool = False,
     after: str | None = None,
     order: Order = "desc",
     limit: int = 20,
 ) -> Page[Job]:
-    """One page of the project's jobs."""
+    """One page of the project's jobs: all, those that have all of these pairs, or those that have
+    no metadata."""
     filters: list[ColumnElement[bool]] = [] if status is None else [Job.status == status]
+    if metadata:
+        return job_metadata.list_jobs(
+            session, project_id, metadata, filters, after=after, order=order, limit=limit
+        )
+    if without_metadata:
+        filters.append(Job.user_metadata.is_(None))
     return paginate(
         session, Job, Job.project_id == project_id, filters, after=after, order=order, limit=limit
     )

@@ -66,6 +66,16 @@ def authenticate(session: Session, secret: str, hashing: KeyHash) -> ApiKey:
     return key
 
 
+def still_open(session: Session, key_ids: Iterable[str]) -> set[str]:
+    """Which of these keys open their project now; for answers that last longer than a request."""
+    live = select(ApiKey.id).where(
+        ApiKey.id.in_(list(key_ids)),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),
+    )
+    return set(session.execute(live).scalars())
+
+
 def opened_by(session: Session, secret: str, hashing: KeyHash) -> ApiKey | None:
     """The key of that secret, be it revoked or expired."""
     return first(session, key_secrets.opened(secret, hashing), ApiKey)

@@ -26,6 +26,8 @@ from core.records.tables import (
     Project,
     Upload,
     UploadPart,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 
 Order = Literal["asc", "desc"]
@@ -44,6 +46,8 @@ Listed = TypeVar(
     Project,
     Upload,
     UploadPart,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -295,6 +296,14 @@ class Job(Base):
         Index(None, "project_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),  # the order of claims
         Index(None, "lease_expires_at"),  # what the sweeper looks for
+        Index(
+            "ix_jobs_without_metadata",
+            "project_id",
+            "created_at",
+            "id",
+            sqlite_where=text("metadata IS NULL"),
+            postgresql_where=text("metadata IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -343,6 +352,19 @@ class Job(Base):
     # What its worker is asked to stop for: "pause" while it runs, "keep" while it is cancelled.
     stop_for: Mapped[str | None]
     environment: Mapped[dict[str, Any] | None]  # where its metrics were computed
+
+
+class JobMetadata(Base):
+    """One pair of a job's metadata, so that jobs can be listed by it: in the index's order."""
+
+    __tablename__ = "job_metadata"
+    __table_args__ = (Index(None, "project_id", "key", "value", "created_at", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    value: Mapped[str]
+    created_at: Mapped[float]  # the job's
 
 
 class JobTransition(Base):
@@ -409,6 +431,20 @@ class JobCheckpoint(Base):
     discarded_at: Mapped[float | None] = mapped_column(index=True)  # the sweeper may delete it
 
 
+class JobLog(Base):
+    """A piece of what a job's trainers printed, without secrets."""
+
+    __tablename__ = "job_logs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    start: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # byte of the whole
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    attempt: Mapped[int]
+    size: Mapped[int]
+    created_at: Mapped[float]
+    data: Mapped[bytes]  # last, so that SQLite finds the others without reading it
+
+
 class SplitResultRow(Base):
     """One number of the result table. NULL is a value that was not a finite number."""
 
@@ -464,6 +500,91 @@ class ContenderRow(Base):
     of: Mapped[list[str]] = mapped_column(JSON())  # labels of what it reads
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
     left_out: Mapped[str | None]  # why there will be no job
+
+
+class IdempotentRequest(Base):
+    """A POST that makes something, so that a repetition of it is known and gets its answer."""
+
+    __tablename__ = "idempotent_requests"
+    __table_args__ = (
+        _one_of("status", ("running", "answered", "failed")),
+        UniqueConstraint("key_id", "idempotency_key"),
+        Index(None, "key_id", "fingerprint", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
+    idempotency_key: Mapped[str | None]  # as the client sent it, if it did
+    fingerprint: Mapped[str]  # of the route and the parsed fields, never of the raw body
+    status: Mapped[str]
+    token: Mapped[str]  # of whoever carries it out; only they may answer
+    gives_up_at: Mapped[float]  # after this another try may take over what is still running
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float] = mapped_column(index=True)  # of the newest try that began it
+
+
+class WebhookEndpoint(Base):
+    """A URL that wants to hear of a project's events. One sender at a time holds it."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        _one_of("status", ("enabled", "disabled")),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    url: Mapped[str]
+    event_types: Mapped[list[str]] = mapped_column(JSON())
+    description: Mapped[str | None]
+    secret: Mapped[str]  # needed to sign, so it is kept as it is
+    previous_secret: Mapped[str | None]  # signs as well, until
+    previous_secret_until: Mapped[float | None]
+    status: Mapped[str]
+    disabled_reason: Mapped[str | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[float]  # 0 when nobody sends
+    served_at: Mapped[float]  # who waits longest is served first
+    created_at: Mapped[float]
+    deleted_at: Mapped[float | None]
+
+
+class WebhookDelivery(Base):
+    """An event on its way to an endpoint: written in the transaction that ends what it tells of."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _one_of("status", ("pending", "delivered", "failed", "dropped")),
+        Index(None, "endpoint_id", "created_at", "id"),
+        Index(None, "status", "due_at"),  # what the deliverer looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    event_id: Mapped[str]  # the webhook-id, the same in every attempt and for every endpoint
+    event_type: Mapped[str]
+    object_id: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int]  # of this round: a redelivery begins anew
+    due_at: Mapped[float]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class WebhookAttempt(Base):
+    """One try of a delivery, kept for the endpoint's owner to read."""
+
+    __tablename__ = "webhook_attempts"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_deliveries.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    at: Mapped[float]
+    seconds: Mapped[float]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None]
 
 
 class OutboxRow(Base):

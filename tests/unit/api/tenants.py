@@ -12,7 +12,7 @@ from httpx import Response
 from core.access.scopes import Scope
 from core.ids import new_id
 from core.jobs.messages import Artifact, StoredModel
-from core.records import comparisons, keys
+from core.records import comparisons, deliveries, keys, webhooks
 from tests.api_service import Service, add_base, add_key, dataset, png
 from tests.service_builders import HASHING
 from tests.unit.api.test_jobs import create, finish
@@ -21,6 +21,7 @@ OURS, THEIRS = "default", "theirs"  # names of projects
 IMAGE = base64.b64encode(png()).decode()
 WEIGHTS = b"a head, and more"
 PART = b"all of it"
+URL = "https://93.184.216.34/hook"  # an address: no test asks a resolver on the internet
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Owned:
     part_id: str
     dataset_id: str
     image_id: str
+    webhook_id: str
+    delivery_id: str
     name: str = "head.safetensors"
 
     def ids(self) -> dict[str, str]:
@@ -56,6 +59,8 @@ class Owned:
             new_id("part"),
             "0" * 64,
             new_id("file"),
+            new_id("wh"),
+            new_id("whd"),
         )
 
 
@@ -90,6 +95,7 @@ def own_one_of_everything(service: Service) -> Owned:
         *_announced(service),
         archive["dataset"]["version"],
         str(service.upload(png(77), "vision", "cat.png")["id"]),
+        *_told(service, waiting["id"]),
     )
 
 
@@ -145,6 +151,11 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
         ("POST", "/v1/models/{model_id}/zero-shot-image-classification"): {
             "json": {"inputs": IMAGE, "parameters": {"candidate_labels": ["cat", "dog"]}}
         },
+        ("POST", "/v1/fine_tuning/jobs:estimate"): {
+            "json": {"model": "base:tiny", "training_file": owned.file_id}
+        },
+        ("POST", "/v1/webhooks"): {"json": {"url": URL}},
+        ("PATCH", "/v1/webhooks/{webhook_id}"): {"json": {"description": name}},
         ("POST", "/v1/keys"): {"json": {"name": name, "scopes": ["keys"]}},
         ("POST", "/v1/keys/{key_id}/rotate"): {"json": {}},
         ("PUT", "/v1/keys/{key_id}/limits"): {"json": {"concurrent_jobs": 99}},
@@ -158,6 +169,16 @@ def announcement(name: str) -> dict[str, Any]:
     """The body that announces an upload of `PART`, twice."""
     kind = {"mime_type": "x/y", "purpose": "user_data"}
     return {"bytes": 2 * len(PART), "filename": f"{name}.bin", **kind}
+
+
+def _told(service: Service, job_id: str) -> tuple[str, str]:
+    """The ids of a webhook and of a delivery to it."""
+    webhook = service.client.post("/v1/webhooks", json={"url": URL}).json()["id"]
+    with service.database.write() as session:
+        deliveries.emit(session, service.project_id, "fine_tuning.job.failed", job_id)
+        endpoint = webhooks.get(session, service.project_id, webhook)
+        (delivery,) = deliveries.list_deliveries(session, endpoint).items
+    return webhook, delivery.id
 
 
 def _announced(service: Service) -> tuple[str, str]:

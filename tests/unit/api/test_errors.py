@@ -93,6 +93,7 @@ def test_every_class_of_fault_has_its_status() -> None:
         errors.Forbidden: 403,
         errors.NotFound: 404,
         errors.Conflict: 409,
+        errors.Busy: 409,
         errors.Unavailable: 503,
         errors.RateLimited: 429,
         errors.QuotaExceeded: 429,

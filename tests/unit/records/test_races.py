@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from sqlalchemy import update
@@ -40,6 +41,60 @@ def test_sequences_have_no_gap_whoever_writes(database: Database) -> None:
         own = [row.message for row in found if row.message.startswith(f"{writer}:")]
         numbers = [int(message.split(":")[1].split()[0]) for message in own]
         assert numbers == sorted(numbers)
+
+
+def test_who_reads_onwards_from_the_last_sequence_misses_nothing(database: Database) -> None:
+    """Commit order: a sequence that can be read has every smaller one readable before it."""
+    project = build.project(database)
+    job = build.job(database, project)
+    seen, writing = [1], threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            _read_until(lambda: writing.is_set() and seen[-1] == 1 + 2 * 30 * 2)
+            return
+        for count in range(30):
+            with database.write() as session:
+                events.append(session, job.id, [Line(f"{number}:{count}")])
+                time.sleep(0.002)  # the sequence is taken and not yet to be seen
+                events.append(session, job.id, [Line(f"{number}:{count} again")])
+        writing.set()
+
+    def _read_until(is_enough: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not is_enough():
+            assert time.monotonic() < deadline, seen[-10:]
+            with database.read() as session:
+                found = events.news(session, {job.id: seen[-1]})[job.id]
+            seen.extend(row.sequence for row in found.rows)
+
+    _at_once(3, work)
+    assert seen == list(range(1, len(seen) + 1))
+
+
+def test_the_second_of_two_writers_waits_for_the_first(database: Database) -> None:
+    project = build.project(database)
+    job = build.job(database, project)
+    second_began = threading.Event()
+
+    def second() -> None:
+        second_began.set()
+        with database.write() as session:
+            events.append(session, job.id, [Line("second")])
+
+    thread = threading.Thread(target=second)
+    with database.write() as session:
+        events.append(session, job.id, [Line("first")])
+        thread.start()
+        second_began.wait()
+        thread.join(0.3)
+        assert thread.is_alive()  # it would have the next sequence and be seen before
+        with database.read() as other:
+            assert [row.sequence for row in events.news(other, {job.id: 0})[job.id].rows] == [1]
+    thread.join()
+    with database.read() as other:
+        rows = events.news(other, {job.id: 1})[job.id].rows
+    assert [(row.sequence, row.message) for row in rows] == [(2, "first"), (3, "second")]
 
 
 def test_a_job_is_claimed_once(database: Database) -> None:
