@@ -107,8 +107,8 @@ def needs(scope: Scope) -> Any:
     return Depends(_PERMITS[scope])
 
 
-def _permit(scope: Scope) -> Callable[..., None]:
-    def permit(request: Request, principal: Authenticated) -> None:
+def _permit(scope: Scope) -> Callable[..., Any]:
+    async def permit(request: Request, principal: Authenticated) -> None:
         if not allows(principal.scopes, scope):
             held = ", ".join(sorted(principal.scopes)) or "none"
             raise Forbidden(
@@ -121,7 +121,7 @@ def _permit(scope: Scope) -> Callable[..., None]:
     return permit
 
 
-def _let_everybody_in(request: Request) -> None:
+async def _let_everybody_in(request: Request) -> None:
     passport(request.scope).permitted = True
 
 

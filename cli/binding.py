@@ -49,9 +49,8 @@ def exposure(settings: Settings) -> list[str]:
     """What an operator should know who lets others reach the service; nothing for loopback."""
     if is_loopback(settings.host):
         return []
+    names = settings.allowed_hosts or "no name of others yet"
     return [
-        f"others reach it at {settings.host} and may use it with a key",
-        f"it answers to    {settings.allowed_hosts or 'loopback names and that address only'}"
-        "   (LIPSUM_ALLOWED_HOSTS)",
+        f"others reach it at {settings.host}; it answers to {names} (LIPSUM_ALLOWED_HOSTS)",
         "keys are sent in the clear: put a proxy that speaks TLS in front",
     ]

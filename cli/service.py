@@ -27,7 +27,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.address = f"http://{settings.host}:{settings.port}"
+        self.address = settings.local_address
         logs = settings.data_dir.resolve() / "logs"
         environment = child_environment(settings)
         self.children = [

@@ -199,6 +199,13 @@ class Settings(BaseSettings):
         return tuple(prefix.removeprefix("s3://").strip("/") for prefix in prefixes)
 
     @cached_property
+    def local_address(self) -> str:
+        """The API's URL for programs on this machine; a name that it answers to."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        host = loopback.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @cached_property
     def broker_directory(self) -> Path:
         """Where the default broker keeps its messages."""
         return self.data_dir.resolve() / "broker"

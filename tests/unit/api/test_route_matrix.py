@@ -120,6 +120,7 @@ def bad_keys(service: Service) -> dict[str, dict[str, str]]:
 
 @each_keyed_row
 def test_without_its_scope(service: Service, row: Row, shared: Owned) -> None:
+    """CVE-2024-4263 (MLflow): who might edit could delete."""
     others = [scope for scope in SCOPES if scope not in (row.scope, ADMIN)]
     answer = ask(service, row.method, row.path, shared, headers(service, OURS, others))
     assert answer.status_code == 403

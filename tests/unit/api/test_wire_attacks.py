@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.records import audit
+from core.settings import Settings
 from tests.live_api import LiveApi, Reply, live_api
 
 
@@ -163,10 +165,32 @@ def test_header_injection_by_a_key(live: LiveApi) -> None:
 
 def test_cve_2023_48022_nobody_but_this_machine_is_asked_in(tmp_path: Path) -> None:
     """ShadowRay: a job API without keys on every address. Ours binds to loopback by default."""
-    from core.settings import Settings
-
     settings = Settings(data_dir=tmp_path)
     assert (settings.host, settings.serving_host) == ("127.0.0.1", "127.0.0.1")
+
+
+def test_bound_to_every_address_it_answers_this_machine_by_a_name_of_its_own(
+    tmp_path: Path,
+) -> None:
+    with live_api(tmp_path, host="0.0.0.0") as live:
+        by_default = httpx.get(f"{live.settings.local_address}/healthz")
+        assert by_default.status_code == 200
+        # "0.0.0.0 day": a page could ask for that address and be answered by this machine
+        assert request(live, "/healthz", host=f"0.0.0.0:{live.port}").status == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("2001:db8::7", "http://[2001:db8::7]:8000"),
+        ("lipsum.example", "http://lipsum.example:8000"),
+    ],
+)
+def test_where_programs_on_this_machine_find_it(host: str, address: str) -> None:
+    assert Settings(host=host).local_address == address
 
 
 def test_where_from_is_what_the_socket_says(live: LiveApi) -> None:
