@@ -13,7 +13,7 @@ from pathlib import Path
 FIRST_PAUSE = 1.0  # seconds before a process that died is started again
 LONGEST_PAUSE = 30.0  # seconds; the pause doubles with each death up to this
 CALM = 60.0  # seconds of life after which a death counts as the first again
-STOP_GRACE = 25.0  # seconds between SIGTERM and SIGKILL
+STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL: a worker saves what it trains
 
 
 @dataclass

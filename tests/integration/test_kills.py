@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from openai import OpenAI
 from rich.console import Console
 
 from cli.client import make_client
 from cli.jobs import follow
 from cli.service import Service
+from tests.integration.live import pid_of, step_of, supervisor_pid, until
 from tests.jobs import colour_archive, service_settings
 
 LEASE = 6.0  # seconds
-PATIENCE = 120.0  # seconds for a phase to be reached; nothing here asserts how long it took
 
 pytestmark = pytest.mark.slow
 
@@ -40,34 +38,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
         keeper.join()
 
 
-def pid_of(parent: int, module: str) -> int | None:
-    """The living child of `parent` whose command line names a module."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    for child in children:
-        try:
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-        except FileNotFoundError:
-            continue
-        if module.encode() in command:
-            return int(child)
-    return None
-
-
-def until(found: Callable[[], object]) -> object:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("did not happen")
-
-
-def supervisor_pid(service: Service) -> int:
-    process = next(child.process for child in service.children if child.name == "worker")
-    assert process is not None
-    return process.pid
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["consumer", "supervisor", "trainer"])
 def test_a_killed_process_costs_a_start_and_nothing_else(
@@ -82,7 +52,7 @@ def test_a_killed_process_costs_a_start_and_nothing_else(
         training_file=file.id,
         method={"type": "lipsum_ft", "lipsum_ft": {"hyperparameters": knobs}},  # type: ignore[arg-type]
     )
-    until(lambda: _step(client, job.id) > 0)
+    until(lambda: step_of(client, job.id) > 0)
     supervisor = supervisor_pid(service)
     trainer = pid_of(supervisor, "worker.run")
     consumer = pid_of(supervisor, "worker.consumer")
@@ -106,10 +76,3 @@ def test_a_killed_process_costs_a_start_and_nothing_else(
     assert made - {step.fine_tuned_model_checkpoint for step in steps} == {ended.fine_tuned_model}
     if victim == "consumer":
         until(lambda: pid_of(supervisor_pid(service), "worker.consumer"))
-
-
-def _step(client: OpenAI, job_id: str) -> int:
-    job = client.fine_tuning.jobs.retrieve(job_id)
-    assert job.status not in ("failed", "cancelled"), job.error
-    progress = (job.model_extra or {}).get("progress") or {}
-    return int(progress.get("step") or 0)
