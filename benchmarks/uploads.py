@@ -27,6 +27,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.memory import peak, resident
 from cli.provenance import commit, machine
 from core.datasets.layouts.zip_stream import zip_stream
 from tests.api_process import ApiProcess, api_process
@@ -36,7 +37,7 @@ IMAGE_BYTES = MIB
 _PUSH = """
 import json, sys, time
 from pathlib import Path
-from benchmarks.uploads import peak, resident
+from benchmarks.memory import peak, resident
 from cli.client import make_client
 from cli.push import FileSource, send
 client = make_client()
@@ -80,23 +81,6 @@ def measure(size: int, directory: Path) -> dict[str, Any]:
         shutil.rmtree(directory / name)
     archive.unlink()
     return row
-
-
-def resident(pid: str) -> int:
-    """Bytes of the process's resident set."""
-    return _status(pid, "VmRSS")
-
-
-def peak(pid: str) -> int:
-    """The most that it ever was."""
-    return _status(pid, "VmHWM")
-
-
-def _status(pid: str, field: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field)
 
 
 def _make_archive(path: Path, size: int) -> Path:

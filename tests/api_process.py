@@ -34,7 +34,7 @@ class ApiProcess:
     store: ObjectStore
     project_id: str
     key: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]  # which a test may kill and start again
 
     @property
     def address(self) -> str:
@@ -57,13 +57,13 @@ def api_process(directory: Path, **overrides: Any) -> Iterator[ApiProcess]:
     values: dict[str, Any] = {"port": free_port(), "serving_port": 9, "device": "cpu"}
     settings = Settings(data_dir=directory / "data", **{**values, **overrides})
     database, store, project_id, key = prepare(settings)
-    process = start(settings)
+    running = ApiProcess(settings, database, store, project_id, key, start(settings))
     try:
-        yield ApiProcess(settings, database, store, project_id, key, process)
+        yield running
     finally:
         database.close()
-        process.terminate()
-        process.wait(20)
+        running.process.terminate()
+        running.process.wait(20)
 
 
 def start(settings: Settings) -> subprocess.Popen[bytes]:

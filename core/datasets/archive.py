@@ -12,7 +12,7 @@ from core.datasets.limits import Limits
 from core.datasets.sources import ByteSource, Stream, truncated
 from core.datasets.tar_header import BLOCK_BYTES, is_header
 from core.datasets.tar_reader import TarArchive
-from core.datasets.zip_directory import END_MAGIC
+from core.datasets.zip_directory import END_MAGIC, ends_as_zip
 from core.datasets.zip_reader import ZipArchive
 from core.errors import InvalidDataset, TooLarge
 
@@ -63,7 +63,12 @@ def _open(source: ByteSource, limits: Limits) -> Archive:
         )
     start = source.at(0, BLOCK_BYTES)
     if start.startswith((b"PK\x03\x04", END_MAGIC)):
+        if is_header(start):
+            raise _two_things("a ZIP and a TAR archive")
         return ZipArchive(source, limits)
+    known = (GZIP, _ZSTANDARD, _PARQUET)
+    if (start.startswith(known) or is_header(start)) and ends_as_zip(source):
+        raise _two_things("another archive and a ZIP archive")
     if start.startswith(GZIP):
         _check_tar_within(GzipStream(source, limits), "gzip")
         return TarArchive(source, limits, "tar.gz", GzipStream)
@@ -79,6 +84,13 @@ def _open(source: ByteSource, limits: Limits) -> Archive:
     if is_header(start):
         return TarArchive(source, limits)
     raise _not_an_archive(source, start)
+
+
+def _two_things(what: str) -> InvalidDataset:
+    return InvalidDataset(
+        f"The file is {what} at once: what it holds depends on who looks. Make one archive.",
+        code="ambiguous_archive",
+    )
 
 
 def _check_tar_within(stream: Stream, compression: str) -> None:
