@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from api import errors, idempotency
 from api.auth import authenticate
+from api.conditional import Conditional
 from api.context import RequestContext
 from api.routes import (
     comparisons,
@@ -48,7 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.install(app)
     idempotency.install(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(Conditional)
+    app.add_middleware(RequestContext)  # the outermost
     app.include_router(health.router)
     app.include_router(_keyed_routes())
     return app

@@ -102,7 +102,11 @@ def cancel_comparison(
 @router.get(
     "/{comparison_id}/report",
     response_class=Response,
-    responses={200: {"content": {kind: {} for kind in _MEDIA.values()}}, **documented(416, 507)},
+    responses={
+        200: {"content": {kind: {} for kind in _MEDIA.values()}},
+        206: {"content": {kind: {} for kind in _MEDIA.values()}},
+        **documented(416, 507),
+    },
 )
 def download_report(
     comparison_id: str,
