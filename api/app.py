@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 
 from api import errors, idempotency
 from api.auth import scopes_of_routes
+from api.conditional import Conditional
 from api.context import RequestContext
 from api.origin import OriginCheck
 from api.reference.document import operation_id
@@ -60,7 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(OriginCheck, settings=settings)
     idempotency.install(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(Conditional)
+    app.add_middleware(RequestContext)  # the outermost
     app.include_router(_keyed_routes())
     app.include_router(health.router)
     app.include_router(reference.router)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from api.conditional import matches
 from api.errors import documented, error_response
 from api.ranges import RangeNotSatisfiable, parse_range
 from core.errors import NotFound, StorageFault
@@ -56,7 +57,7 @@ def download(request: Request, store: Readable, stored: Stored) -> Response:
         "cache-control": "private, no-cache",
         "content-disposition": f'attachment; filename="{_token(stored.filename)}"',
     }
-    if _matches(request.headers.get("if-none-match"), etag):
+    if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")
     condition = request.headers.get("if-range")
@@ -90,13 +91,6 @@ def _open(store: Readable, stored: Stored, start: int, end: int) -> Iterator[byt
         raise StorageFault(
             f"The stored bytes of {stored.filename} are missing; tell the operator."
         ) from error
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    if header is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in header.split(",", 100)]
-    return "*" in tags or etag in tags
 
 
 def _token(filename: str) -> str:
