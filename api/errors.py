@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from api.schemas.errors import ErrorBody, ErrorDetail
 from core.errors import (
+    Busy,
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -113,7 +114,7 @@ def _advice_on(error: ServiceError) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
     if isinstance(error, QuotaExceeded):
         return {"x-should-retry": "false"}  # OpenAI's SDK would repeat every 429
-    return {}
+    return _REPEAT if isinstance(error, Busy) else {}
 
 
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:

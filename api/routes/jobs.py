@@ -175,7 +175,10 @@ def retry_job(
     "/{job_id}/events",
     dependencies=[needs("jobs:read")],
     response_model=ListOf[FineTuningJobEvent],
-    responses={200: {"content": {MEDIA_TYPE: {}}}, 204: {"description": "The stream was over."}},
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
+        204: {"description": "The stream was over."},
+    },
 )
 def list_events(
     job_id: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from api.auth import everybody
 from api.reference.document import openapi_document
@@ -30,7 +30,9 @@ def reference(request: Request) -> Response:
 
 
 @router.get(
-    "/docs/style.css", response_class=Response, responses={200: {"content": {"text/css": {}}}}
+    "/docs/style.css",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/css": {}}}},
 )
 def reference_style() -> Response:
     """How the page looks."""

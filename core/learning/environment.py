@@ -14,6 +14,7 @@ Facts = dict[str, str | int]
 def environment(device: torch.device) -> Facts:
     """Library versions, threads and processors of this process, on this device."""
     found: Facts = {
+        "lipsum": version("lipsum"),
         "torch": torch.__version__,
         "open_clip": version("open_clip_torch"),
         "numpy": version("numpy"),

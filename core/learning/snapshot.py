@@ -76,13 +76,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
 
     Raises ValueError, naming the first difference, for a state of another run.
     """
-    expected = _belongs_to(trainer)
-    for name in ("method", "hyperparameters", "seed"):
-        if snapshot.facts.get(name) != expected[name]:
-            raise ValueError(
-                f"the state is of another run: its {name} is {snapshot.facts.get(name)!r}, "
-                f"not {expected[name]!r}"
-            )
+    _require_same_run(trainer, snapshot.facts)
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in snapshot.tensors.items():
         part, _, own = name.partition(".")
@@ -146,6 +140,20 @@ def _belongs_to(trainer: Trainer) -> dict[str, Any]:
         "seed": trainer.student.seed,
         "environment": environment(trainer.student.clip.device),
     }
+
+
+def _require_same_run(trainer: Trainer, facts: Mapping[str, Any]) -> None:
+    expected = _belongs_to(trainer)
+    # A knob that a later version brought is not in the state, and says there what it was before.
+    known = facts["hyperparameters"].keys()
+    expected["hyperparameters"] = {
+        name: value for name, value in expected["hyperparameters"].items() if name in known
+    }
+    for name in ("method", "hyperparameters", "seed"):
+        if facts[name] != expected[name]:
+            raise ValueError(
+                f"it is of another run: its {name} is {facts[name]!r}, not {expected[name]!r}"
+            )
 
 
 def _restore_optimizer(trainer: Trainer, tensors: Mapping[str, Tensor]) -> None:

@@ -42,7 +42,7 @@ class Checkpoints:
         self._stop = workspace.reporter.stop
         self._memory = HostMemory()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._storing: Future[None] | None = None
+        self.storing: Future[None] | None = None  # the newest, until it is stored and after
         self._stored_at = time.monotonic()
         self._is_away = False  # whether the store failed last time
         self._loaded, self._parts = _fetch(workspace)
@@ -85,6 +85,13 @@ class Checkpoints:
         rows = loaded_rows(log, facts["columns"])
         return Snapshot(facts["step"], state, facts, chosen), rows
 
+    def drop(self, run: int, fault: ValueError) -> None:
+        """The run's state is none that this version of the service can go on from."""
+        del self._loaded[f"{run}.state"]
+        self._workspace.reporter.warn(
+            f"the stored state cannot be gone on from: {fault}. The run begins again", run=run
+        )
+
     def keeper(self, run: int, log: RunLog) -> Keeper:
         """Who keeps the state of a run that trains now."""
         self._stored_at = time.monotonic()
@@ -94,29 +101,30 @@ class Checkpoints:
         """Whether it is time for another, and the last one is stored; or to stop."""
         if self._stop.is_set:
             return True
-        is_idle = self._storing is None or self._storing.done()
+        is_idle = self.storing is None or self.storing.done()
         seconds = self._workspace.settings.checkpoint_seconds
         return is_idle and time.monotonic() - self._stored_at >= seconds
 
     def keep(self, run: int, trainer: Trainer, log: RunLog) -> None:
         """Stores the state of a run between two steps. Raises StopRequested, once it is stored,
         when the trainer is to stop."""
-        self._wait()  # its memory is used again
+        self.wait()  # its memory is used again
         taken = snapshot.take(trainer, self._memory)
         self._stored_at = time.monotonic()
-        self._storing = self._thread.submit(self._store_state, run, taken, list(log.rows))
+        self.storing = self._thread.submit(self._store_state, run, taken, list(log.rows))
         if self._stop.is_set:
-            self._wait()
+            self.wait()
             raise StopRequested
 
     def finish(self, run: int, result: TrainingRun, log: RunLog) -> None:
         """Stores what a run gave, so that it need not be trained again."""
-        self._wait()
-        self._storing = self._thread.submit(self._store_finished, run, result, list(log.rows))
+        self.wait()
+        self.storing = self._thread.submit(self._store_finished, run, result, list(log.rows))
 
-    def _wait(self) -> None:
-        if self._storing is not None:
-            self._storing.result()
+    def wait(self) -> None:
+        """Until what is being stored is stored, or could not be."""
+        if self.storing is not None:
+            self.storing.result()
 
     def _store_state(self, run: int, taken: Snapshot, rows: list[Row]) -> None:
         parts = {n: part for n, part in self._parts.items() if n.endswith(".finished")}

@@ -67,7 +67,11 @@ class Runs:
             log.go_on(rows)
             return result
         with self._trainer(run) as trainer:
-            self._go_on(trainer, run, checkpoints, log)
+            try:
+                self._go_on(trainer, run, checkpoints, log)
+            except ValueError as fault:
+                checkpoints.drop(run.number, fault)
+                return self.train(run, checkpoints, log)
             result = trainer.run(
                 on_reports=log,
                 validate=self.selection_accuracy,

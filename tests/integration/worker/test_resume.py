@@ -159,6 +159,19 @@ def test_a_checkpoint_whose_object_is_gone_is_damaged(tmp_path: Path) -> None:
     ]
 
 
+def test_a_state_of_another_recipe_is_not_gone_on_from(tmp_path: Path) -> None:
+    """As after an update of the service that changed what a method remembers."""
+    job = Job(tmp_path, "ft")
+    handed = job.run(stop=StopTraining(5)).checkpoints()
+    job.spec = job.spec.model_copy(
+        update={"hyperparameters": {**job.spec.hyperparameters, "learning_rate": 2e-3}}
+    )
+    again = job.run(checkpoints=handed)
+    assert any("its hyperparameters is" in event.message for event in again.events)
+    steps = [m.step for m in again.messages if isinstance(m, Metrics) and m.seed == 0]
+    assert steps == list(range(12))
+
+
 def test_training_goes_on_while_checkpoints_cannot_be_stored(tmp_path: Path) -> None:
     job = Job(tmp_path, "ft")
     # That attempt 2 exists makes the run count as the second.

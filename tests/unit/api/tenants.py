@@ -177,8 +177,8 @@ def _told(service: Service, job_id: str) -> tuple[str, str]:
     with service.database.write() as session:
         deliveries.emit(session, service.project_id, "fine_tuning.job.failed", job_id)
         endpoint = webhooks.get(session, service.project_id, webhook)
-        (delivery,) = deliveries.list_deliveries(session, endpoint).items
-    return webhook, delivery.id
+        page = deliveries.list_deliveries(session, endpoint, after=None, order="desc", limit=1)
+    return webhook, page.items[0].id
 
 
 def _announced(service: Service) -> tuple[str, str]:

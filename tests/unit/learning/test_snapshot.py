@@ -264,6 +264,14 @@ def test_a_state_of_another_run_is_refused(other: dict[str, Any], words: str) ->
         snapshot.restore(fresh, taken)
 
 
+def test_a_state_from_before_a_knob_existed_is_taken() -> None:
+    taken = snapshot.take(make("ft"))
+    del taken.facts["hyperparameters"]["projection"]
+    fresh = make("ft")
+    snapshot.restore(fresh, taken)
+    assert fresh.next_step == 0
+
+
 def test_a_state_that_lacks_a_tensor_is_refused() -> None:
     trainer = make("ema")
     trainer.train_step()
