@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ from cli.jobs import said_plainly
 from core.settings import MIB
 
 PART_BYTES = 8 * MIB
+IN_FLIGHT = 2  # parts; each costs about twice its size
 PURPOSE: Final = "fine-tune"
 _RETRIES = 8  # of one request: for about a minute, the time of a restart
 
@@ -107,21 +109,27 @@ def _send_parts(
 ) -> bool:
     """Whether every part that the service had is one of this source's."""
     done = 0
-    with ThreadPoolExecutor(1) as sender:
-        sending: Future[None] | None = None  # while the next part is read and hashed
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        sending: deque[tuple[Future[None], int]] = deque()
+
+        def settle(most: int) -> None:
+            nonlocal done
+            while len(sending) > most:
+                sent, size = sending.popleft()
+                sent.result()
+                done += size
+                progress(done)
+
         for number, data in enumerate(_in_parts(source), start=1):
             digest = hashlib.sha256(data).hexdigest()
-            if sending is not None:
-                sending.result()
-                progress(done)
+            settle(IN_FLIGHT - 1)
             if parts.get(number, digest) != digest:
                 return False
-            done += len(data)
-            if number not in parts:
-                sending = sender.submit(_send_part, client, upload_id, number, digest, data)
-        if sending is not None:
-            sending.result()
-    progress(done)
+            send = _pass_over if number in parts else _send_part
+            future = pool.submit(send, client, upload_id, number, digest, data)
+            sending.append((future, len(data)))
+            del data
+        settle(0)
     return True
 
 
@@ -146,6 +154,10 @@ def _send_part(client: OpenAI, upload_id: str, number: int, digest: str, data: b
             upload_id, data=data, extra_body={"part_number": number, "sha256": digest}
         )
     )
+
+
+def _pass_over(client: OpenAI, upload_id: str, number: int, digest: str, data: bytes) -> None:
+    """The service has this part already."""
 
 
 def _complete(client: OpenAI, upload_id: str) -> str:

@@ -25,10 +25,11 @@ from core.datasets.layout import Layout
 from core.datasets.limits import Limits
 from core.datasets.structure import Structure, inspect
 from core.errors import InvalidDataset, InvalidRequest, ServiceError, TooLarge, Unavailable
-from core.settings import MIB
 
-HERE_BYTES = MIB  # of an archive that is inspected in this process: some 10,000 entries at most
-MEMORY_BYTES = 3 * 1024 * MIB  # of address space, for a child
+HERE_BYTES = (
+    1024 * 1024
+)  # of an archive that is inspected in this process: some 10,000 entries at most
+MEMORY_BYTES = 3 * 1024**3  # of address space, for a child
 CPU_SECONDS = 1800  # for a child; two million entries take a minute and a half
 _COMMAND = "from core.datasets.apart import main; main()"
 _THEIR_FAULT = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
