@@ -1,7 +1,7 @@
 """The API as a FastAPI app. `create_app` has no effect until the app starts.
 
-No documentation routes of FastAPI's: they would be open to everybody and load scripts from
-elsewhere.
+No documentation routes of FastAPI's: its pages load scripts from elsewhere. Ours are in
+`api.reference`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,33 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
-from api import errors
-from api.auth import authenticate
+from api import errors, idempotency
+from api.auth import scopes_of_routes
+from api.conditional import Conditional
 from api.context import RequestContext
-from api.routes import comparisons, files, health, inference, jobs, models
+from api.origin import OriginCheck
+from api.reference.document import operation_id
+from api.routes import (
+    audit,
+    comparisons,
+    datasets,
+    features,
+    files,
+    health,
+    inference,
+    job_logs,
+    job_specs,
+    jobs,
+    keys,
+    models,
+    projects,
+    reference,
+    uploads,
+    usage,
+    webhooks,
+)
 from api.services import open_services
 from core.settings import Settings
 
@@ -35,21 +56,39 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     errors.install(app)
-    app.add_middleware(RequestContext)
-    app.include_router(health.router)
+    app.add_middleware(OriginCheck, settings=settings)
+    idempotency.install(app)
+    app.add_middleware(Conditional)
+    app.add_middleware(RequestContext)  # the outermost
     app.include_router(_keyed_routes())
+    app.include_router(health.router)
+    app.include_router(reference.router)
+    scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope
     return app
 
 
 def _keyed_routes() -> APIRouter:
-    """Every route but the health check: whatever is added here asks for a key."""
-    keyed = APIRouter(
-        prefix="/v1",
-        dependencies=[Depends(authenticate)],
-        responses=errors.documented(400, 401, 404, 503),
-    )
-    for resource in (files, jobs, models, inference, comparisons):
+    """Every route that asks for a key, which is all but the health check."""
+    keyed = APIRouter(prefix="/v1", responses=errors.documented(400, 401, 403, 404, 429, 503))
+    for resource in (
+        files,
+        uploads,
+        datasets,
+        jobs,
+        job_specs,
+        job_logs,
+        models,
+        inference,
+        features,
+        comparisons,
+        webhooks,
+        keys,
+        projects,
+        usage,
+        audit,
+    ):
         keyed.include_router(resource.router)
     return keyed

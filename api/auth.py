@@ -1,21 +1,32 @@
-"""Who is asking: a bearer key, looked up by its digest, stands for one project."""
+"""Who is asking: a bearer key stands for one project. And whether it may: every route states the
+one scope it needs, or that it is for everybody.
+
+`check_routes` refuses an app with a route that states neither, and `api.context` sends no answer
+that none of these dependencies let out.
+"""
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.services import InServices, Services
-from core.errors import Unauthenticated, Unavailable
-from core.records import keys
-from core.records.tables import ApiKey
+from api.context import passport
+from api.rates import Standing
+from api.services import InServices
+from core.access.scopes import ADMIN, SCOPES, Scope, allows
+from core.errors import Forbidden, RateLimited, Unauthenticated
+from core.records import keys, limits
+from core.records.audit import Actor
 
-_BEARER = HTTPBearer(auto_error=False, description="An API key of this service.")
+BEARER = "api_key"  # as the OpenAPI document calls it
+_BEARER = HTTPBearer(
+    scheme_name=BEARER, auto_error=False, description="An API key of this service."
+)
 
 
 @dataclass(frozen=True)
@@ -24,30 +35,122 @@ class Principal:
 
     project_id: str
     key_id: str
+    scopes: frozenset[str]
+    expires_at: float | None
+    address: str | None
+    request_id: str
+
+    @property
+    def is_admin(self) -> bool:
+        return ADMIN in self.scopes
+
+    @property
+    def reach(self) -> str | None:
+        """The project whose keys this key may manage; None when it may manage everybody's."""
+        return None if self.is_admin else self.project_id
+
+    @property
+    def actor(self) -> Actor:
+        """Who the audit log says made a change to what this project owns."""
+        return self.acting_on(self.project_id)
+
+    def acting_on(self, project_id: str) -> Actor:
+        """The same, of what another project owns."""
+        return Actor(project_id, self.key_id, self.address, self.request_id)
 
 
 def authenticate(
+    request: Request,
     services: InServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Principal:
-    """The request's principal. Raises Unauthenticated."""
+    """The request's principal. Raises Unauthenticated and RateLimited."""
     if credentials is None or not credentials.credentials:
         raise Unauthenticated(
             "No API key was given; send the header `Authorization: Bearer KEY`.",
             code="missing_api_key",
         )
     with services.database.read() as session:
-        key = keys.authenticate(session, credentials.credentials)
-    _note_use(services, key)
-    return Principal(key.project_id, key.id)
+        key = keys.authenticate(session, credentials.credentials, services.hashing)
+        limited = limits.of(session, [key.id, key.project_id])
+    passed = passport(request.scope)
+    services.meter.note(key.project_id, key.id)
+    for owner_id, limit in limited.items():
+        if limit.requests_per_minute is not None:
+            standing = services.rates.admit(key.project_id, owner_id, limit.requests_per_minute)
+            passed.standings.append(standing)
+            _check_standing(standing, owner_id)
+    return Principal(
+        key.project_id,
+        key.id,
+        frozenset(key.scopes),
+        key.expires_at,
+        None if request.client is None else request.client.host,
+        passed.request_id,
+    )
+
+
+def _check_standing(standing: Standing, owner_id: str) -> None:
+    if standing.retry_after is not None:
+        raise RateLimited(
+            f"{owner_id} may make {standing.limit} requests a minute and made them; try again "
+            f"after {standing.retry_after:.1f} s.",
+            retry_after=standing.retry_after,
+        )
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]
 
 
-def _note_use(services: Services, key: ApiKey) -> None:
-    """Mostly nothing: a write for every request would queue readers behind SQLite's one lock."""
-    if key.last_used_at is not None and time.time() - key.last_used_at < keys.TOUCH_SECONDS:
-        return
-    with suppress(Unavailable), services.database.write() as session:
-        keys.touch(session, key.id)
+def needs(scope: Scope) -> Any:
+    """For a route's `dependencies`: a key with this scope. Raises Forbidden without."""
+    return Depends(_PERMITS[scope])
+
+
+def _permit(scope: Scope) -> Callable[..., Any]:
+    async def permit(request: Request, principal: Authenticated) -> None:
+        if not allows(principal.scopes, scope):
+            held = ", ".join(sorted(principal.scopes)) or "none"
+            raise Forbidden(
+                f"{request.method} {request.scope['path']} needs the scope {scope}, which the API "
+                f"key {principal.key_id} has not; its scopes are {held}. Ask for a key with it.",
+                code="missing_scope",
+            )
+        passport(request.scope).permitted = True
+
+    return permit
+
+
+async def _let_everybody_in(request: Request) -> None:
+    passport(request.scope).permitted = True
+
+
+everybody = Depends(_let_everybody_in)  # for a route that needs no key and tells no secret
+
+_PERMITS = {scope: _permit(scope) for scope in SCOPES}
+_STATED: dict[Callable[..., Any], Scope | None] = {
+    _let_everybody_in: None,
+    **{permit: scope for scope, permit in _PERMITS.items()},
+}
+
+
+def scopes_of_routes(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    """The scope that each method and path needs, None for everybody's.
+
+    Raises TypeError naming a route that states none or several, or that cannot state one.
+    """
+    found: dict[tuple[str, str], Scope | None] = {}
+    for context in iter_route_contexts(app.routes):
+        path = str(context.path_format or context.path)
+        if not isinstance(context.original_route, APIRoute):
+            raise TypeError(f"{path} is a {type(context.original_route).__name__}, not an APIRoute")
+        calls = [item.call for item in context.dependant.dependencies]
+        stated = [_STATED[call] for call in calls if call in _STATED]
+        for method in sorted(context.methods or ()):
+            if len(stated) != 1:
+                raise TypeError(
+                    f"{method} {path} states {len(stated)} scopes; give it one: "
+                    'dependencies=[needs("...")], or [everybody].'
+                )
+            found[method, path] = stated[0]
+    return found

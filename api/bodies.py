@@ -43,22 +43,27 @@ def optional_json_body(model: type[Body]) -> Callable[[Request], Awaitable[Body]
 
 def parse_json(body: bytes, model: type[Body]) -> Body:
     """JSON bytes as that model. Raises InvalidRequest naming every field at fault."""
-    if b"\\u0000" in body:
-        raise InvalidRequest(
-            "The body has a NUL character (\\u0000); leave it out.", code="invalid_json"
-        )
-    try:
-        content = from_json(body, allow_inf_nan=False)  # refuses lone surrogates as well
-    except ValueError as error:
-        why = str(error) if body else "it is empty"
-        raise InvalidRequest(
-            f"The body is not JSON ({why}); send one JSON object.", code="invalid_json"
-        ) from error
+    content = load_json(body)
     try:
         return model.model_validate(content)
     except ValidationError as error:
         known = list(model.model_fields)
         raise invalid(findings(error.errors(), known_fields=known)) from error
+
+
+def load_json(body: bytes) -> Any:
+    """What the JSON says, whatever it is. Raises InvalidRequest where it is none."""
+    if b"\\u0000" in body:
+        raise InvalidRequest(
+            "The body has a NUL character (\\u0000); leave it out.", code="invalid_json"
+        )
+    try:
+        return from_json(body, allow_inf_nan=False)  # refuses lone surrogates as well
+    except ValueError as error:
+        why = str(error) if body else "it is empty"
+        raise InvalidRequest(
+            f"The body is not JSON ({why}); send one JSON object.", code="invalid_json"
+        ) from error
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -81,10 +86,13 @@ def declared_length(request: Request) -> int | None:
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def described(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """FastAPI's `openapi_extra` for a body that `json_body` reads."""
-    schema = model.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
+def described(*models: type[BaseModel], required: bool = True) -> dict[str, Any]:
+    """FastAPI's `openapi_extra` for a body that is read as one of these."""
+    schemas = []
+    for model in models:
+        schema = model.model_json_schema()
+        schemas.append(_inlined(schema, schema.pop("$defs", {})))
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
     }

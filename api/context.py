@@ -1,9 +1,10 @@
-"""What surrounds every request: an id, headers that hold for every answer, and the last net."""
+"""What surrounds every request: an id, headers that hold for every answer, and the last nets."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response, internal_error
+from api.rates import Standing
 from core.ids import new_id
 from core.settings import MIB
 
@@ -20,11 +22,27 @@ DRAIN_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class Passport:
+    """What is found out about a request on its way in, for its way out."""
+
+    request_id: str
+    permitted: bool = False  # by a route that states who may use it
+    standings: list[Standing] = field(default_factory=list)  # of limited keys and projects
+
+
+def passport(scope: Scope) -> Passport:
+    """The request's own."""
+    found = scope["state"]["passport"]
+    assert isinstance(found, Passport)
+    return found
+
+
 class RequestContext:
     """Pure ASGI, so that streamed bodies and answers pass through untouched.
 
     A fault that nobody foresaw is logged here with the request's id, which is all that the
-    client is told of it.
+    client is told of it. So is an answer of a route that asked nobody whether it may answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -34,14 +52,17 @@ class RequestContext:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = new_id("req")
+        carried = scope.setdefault("state", {})["passport"] = Passport(request_id)
         body = _Body(scope, receive)
         started = False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
+                if message["status"] < 400 and not carried.permitted:
+                    raise RuntimeError("an answer that no `needs(...)` or `everybody` let out")
                 started = True
-                _add_headers(MutableHeaders(scope=message), request_id)
+                _add_headers(MutableHeaders(scope=message), carried)
                 if message["status"] >= 400:
                     await body.drain()
             await send(message)
@@ -96,7 +117,9 @@ async def _no_such_url(scope: Scope, receive: Receive, send: Send) -> None:
     await error_response(404, message, "unknown_url")(scope, receive, send)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers["x-request-id"] = request_id
+def _add_headers(headers: MutableHeaders, carried: Passport) -> None:
+    headers["x-request-id"] = carried.request_id
     headers["x-content-type-options"] = "nosniff"
     headers.setdefault("cache-control", "no-store")  # answers are one project's own
+    if carried.standings:
+        headers.update(min(carried.standings, key=lambda each: each.remaining).headers())

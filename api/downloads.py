@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
-from api.errors import error_response
+from api.conditional import matches
+from api.errors import documented, error_response
 from api.ranges import RangeNotSatisfiable, parse_range
 from core.errors import NotFound, StorageFault
-from core.objects import ObjectStore
 
 _OUTSIDE_TOKEN = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -29,7 +30,25 @@ class Stored:
     offset: int = 0
 
 
-def download(request: Request, store: ObjectStore, stored: Stored) -> Response:
+def documented_download(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` of a route that answers with `download`."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    return {
+        200: {"content": content},
+        206: {"content": content},
+        304: {"description": "The client has it"},
+        **documented(416, 507),
+    }
+
+
+class Readable(Protocol):
+    """What holds stored bytes; an object store, mostly."""
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Raises NotFound."""
+
+
+def download(request: Request, store: Readable, stored: Stored) -> Response:
     """200, 206, 304 or 416, as the request's conditions ask. Call it in a thread."""
     etag = f'"{stored.identity}"'
     headers = {
@@ -38,7 +57,7 @@ def download(request: Request, store: ObjectStore, stored: Stored) -> Response:
         "cache-control": "private, no-cache",
         "content-disposition": f'attachment; filename="{_token(stored.filename)}"',
     }
-    if _matches(request.headers.get("if-none-match"), etag):
+    if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")
     condition = request.headers.get("if-range")
@@ -65,20 +84,13 @@ def download(request: Request, store: ObjectStore, stored: Stored) -> Response:
     )
 
 
-def _open(store: ObjectStore, stored: Stored, start: int, end: int) -> Iterator[bytes]:
+def _open(store: Readable, stored: Stored, start: int, end: int) -> Iterator[bytes]:
     try:
         return store.read(stored.key, stored.offset + start, stored.offset + end)
     except NotFound as error:
         raise StorageFault(
             f"The stored bytes of {stored.filename} are missing; tell the operator."
         ) from error
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    if header is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in header.split(",", 100)]
-    return "*" in tags or etag in tags
 
 
 def _token(filename: str) -> str:

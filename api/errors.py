@@ -6,6 +6,7 @@ get the exception they expect from the status alone, and repeat nothing that can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +17,13 @@ from starlette.exceptions import HTTPException
 
 from api.schemas.errors import ErrorBody, ErrorDetail
 from core.errors import (
+    Busy,
     Conflict,
     Forbidden,
     InvalidRequest,
     NotFound,
+    QuotaExceeded,
+    RateLimited,
     ServiceError,
     StorageFault,
     TooLarge,
@@ -36,9 +40,12 @@ _STATUS: Mapping[type[ServiceError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    RateLimited: 429,
+    QuotaExceeded: 429,
     Unavailable: 503,
     StorageFault: 507,
 }
+_REPEAT = {"x-should-retry": "true", "retry-after": "1"}
 _PLACES = ("body", "query", "path", "header")
 
 
@@ -79,8 +86,12 @@ def internal_error(request_id: str) -> JSONResponse:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` for these statuses."""
-    return {status: {"model": ErrorBody} for status in statuses}
+    """FastAPI's `responses` for these statuses, and for any other.
+
+    Without the last FastAPI would describe a 422 of its own, which is never answered here.
+    """
+    named: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in statuses}
+    return {**named, "default": {"model": ErrorBody, "description": "Any other fault"}}
 
 
 def invalid(found: Sequence[Finding], code: str = "invalid_request") -> InvalidRequest:
@@ -98,12 +109,20 @@ def _advice(status: int) -> dict[str, str]:
     return {}
 
 
+def _advice_on(error: ServiceError) -> dict[str, str]:
+    if isinstance(error, RateLimited):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+    if isinstance(error, QuotaExceeded):
+        return {"x-should-retry": "false"}  # OpenAI's SDK would repeat every 429
+    return _REPEAT if isinstance(error, Busy) else {}
+
+
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     status = status_of(error)
     if status == 500:
         raise error  # unforeseen: logged and answered by `api.context`
-    return error_response(status, error.message, error.code, error.param)
+    return error_response(status, error.message, error.code, error.param, _advice_on(error))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -115,7 +134,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     """What Starlette and FastAPI refuse by themselves: routes, methods, unreadable requests."""
     assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"
     if error.status_code == 404:
         message = f"There is no route {where}."
         return error_response(404, message, "unknown_url")

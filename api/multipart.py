@@ -7,6 +7,7 @@ held whole; everything else is bounded.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -21,13 +22,36 @@ MAX_FILENAME = 255  # characters
 FRAMING_BYTES = 64 * 1024  # boundaries, headers and fields around the file
 
 
-def boundary_of(content_type: str | None) -> bytes:
+@dataclass(frozen=True)
+class Form:
+    """What a form may hold: a file under the name `file`, and fields beside it."""
+
+    file: str
+    fields: tuple[str, ...]
+    most: int  # bytes of the file
+    too_large: str  # code and advice of the refusal of a larger one
+    advice: str
+
+    @property
+    def names(self) -> str:
+        return ", ".join((self.file, *self.fields))
+
+    def refusal(self, size: int) -> TooLarge:
+        """The refusal of a file over the limit, by what is known of its size."""
+        return TooLarge(
+            f"The {self.file} has at least {size} bytes; the most is {self.most}. {self.advice}",
+            code=self.too_large,
+            param=self.file,
+        )
+
+
+def boundary_of(content_type: str | None, form: Form) -> bytes:
     """The boundary that a Content-Type names. Raises InvalidRequest."""
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
         raise InvalidRequest(
             f"The Content-Type is {shown(content_type or '')}; send multipart/form-data with the "
-            "fields file and purpose.",
+            f"fields {form.names}.",
             code="invalid_content_type",
         )
     boundary = options.get(b"boundary", b"")
@@ -43,12 +67,10 @@ def boundary_of(content_type: str | None) -> bytes:
 class FormReader:
     """Feed it the body; it collects fields and hands out the file's bytes."""
 
-    def __init__(self, boundary: bytes, fields: tuple[str, ...], max_file_bytes: int) -> None:
-        """`fields` are the names a form may have beside `file`."""
+    def __init__(self, boundary: bytes, form: Form) -> None:
         self.values: dict[str, str] = {}
         self.filename: str | None = None  # set once the file has begun
-        self._fields = fields
-        self._max_file_bytes = max_file_bytes
+        self._form = form
         self._file_bytes = 0
         self._pieces: list[bytes] = []
         self._complete = False
@@ -91,7 +113,8 @@ class FormReader:
                 code="invalid_multipart",
             )
         if self.filename is None:
-            raise InvalidRequest("file is missing.", code="missing_field", param="file")
+            name = self._form.file
+            raise InvalidRequest(f"{name} is missing.", code="missing_field", param=name)
 
     def _begin_part(self) -> None:
         self._disposition = ""
@@ -112,18 +135,17 @@ class FormReader:
     def _end_headers(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode(errors="replace")
-        if name == "file":
+        if name == self._form.file:
             if self.filename is not None:
                 raise InvalidRequest(
-                    "file is given twice; send one file a request.",
+                    f"{name} is given twice; send one a request.",
                     code="invalid_multipart",
-                    param="file",
+                    param=name,
                 )
-            self.filename = _clean_filename(options.get(b"filename", b"").decode(errors="replace"))
-        elif name not in self._fields:
+            self.filename = clean_filename(options.get(b"filename", b"").decode(errors="replace"))
+        elif name not in self._form.fields:
             raise InvalidRequest(
-                f"{shown(name)} is not a field of this request; the fields are file, "
-                f"{', '.join(self._fields)}.",
+                f"{shown(name)} is not a field of this request; the fields are {self._form.names}.",
                 code="unknown_field",
                 param=name[:MAX_FILENAME] or None,
             )
@@ -132,7 +154,7 @@ class FormReader:
         self._part = name
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        if self._part == "file":
+        if self._part == self._form.file:
             self._add_to_file(data[start:end])
             return
         self._value += data[start:end]
@@ -145,12 +167,12 @@ class FormReader:
 
     def _add_to_file(self, piece: bytes) -> None:
         self._file_bytes += len(piece)
-        if self._file_bytes > self._max_file_bytes:
-            raise file_too_large(self._file_bytes, self._max_file_bytes)
+        if self._file_bytes > self._form.most:
+            raise self._form.refusal(self._file_bytes)
         self._pieces.append(piece)
 
     def _end_part(self) -> None:
-        if self._part is not None and self._part != "file":
+        if self._part is not None and self._part != self._form.file:
             self.values[self._part] = self._value.decode(errors="replace")
         self._part = None
 
@@ -158,16 +180,7 @@ class FormReader:
         self._complete = True
 
 
-def file_too_large(size: int, limit: int) -> TooLarge:
-    """The refusal of a file over the limit, by what is known of its size."""
-    return TooLarge(
-        f"The file has at least {size} bytes; the most is {limit}. Split the data set.",
-        code="file_too_large",
-        param="file",
-    )
-
-
-def _clean_filename(raw: str) -> str:
+def clean_filename(raw: str) -> str:
     """The last part of whatever path a client sent, printable, of bounded length."""
     base = raw.replace("\\", "/").rpartition("/")[2]
     printable = "".join(c for c in base if unicodedata.category(c)[0] != "C")

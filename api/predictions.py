@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import httpx
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from core.errors import InvalidRequest, ServiceError, StorageFault, Unavailable
-from core.prediction import CONTENT_TYPE, PATH, Fault, Prediction, Score, Scores, encode
+from core.prediction import (
+    CONTENT_TYPE,
+    Embedding,
+    Fault,
+    Prediction,
+    Question,
+    Score,
+    Scores,
+    Vectors,
+    encode,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -18,13 +30,27 @@ _FAULTS: dict[str, type[ServiceError]] = {
 }
 
 
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
 async def predict(
     client: httpx.AsyncClient, prediction: Prediction, images: list[bytes]
 ) -> list[list[Score]]:
     """Scores of each image. Raises Unavailable when nobody answers, and what the answer says."""
+    return (await _ask(client, prediction, images, Scores)).images
+
+
+async def embed(client: httpx.AsyncClient, embedding: Embedding, images: list[bytes]) -> Vectors:
+    """Features of texts and images. Raises as `predict`."""
+    return await _ask(client, embedding, images, Vectors)
+
+
+async def _ask(
+    client: httpx.AsyncClient, question: Question, images: list[bytes], answer: type[_Answer]
+) -> _Answer:
     try:
         response = await client.post(
-            PATH, content=encode(prediction, images), headers={"content-type": CONTENT_TYPE}
+            question.path, content=encode(question, images), headers={"content-type": CONTENT_TYPE}
         )
     except httpx.HTTPError as error:
         log.warning("inference_unavailable", fault=type(error).__name__, url=str(client.base_url))
@@ -34,7 +60,7 @@ async def predict(
             code="inference_unavailable",
         ) from error
     if response.status_code == 200:
-        return Scores.model_validate_json(response.content).images
+        return answer.model_validate_json(response.content)
     raise _fault(response)
 
 

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from api.event_stream import encode
+from api.events import Feed
+from api.metering import Meter
+from api.rates import RateLimiter
 from api.spool import sweep
+from core.access.key_hash import KeyHash
 from core.learning.methods import registry
 from core.objects import ObjectStore
+from core.outgoing.rules import Rules
 from core.records.engine import Database
 from core.settings import Settings
 
 CONNECT_TIMEOUT = 2.0  # seconds; the inference process is on this machine or near
+INSPECTIONS = 2  # archives looked into at a time; each may be a process of half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,12 @@ class Services:
     database: Database
     store: ObjectStore
     inference: httpx.AsyncClient
+    hashing: KeyHash
+    meter: Meter
+    rates: RateLimiter
+    inspections: CapacityLimiter
+    feed: Feed
+    outgoing: Rules
 
 
 @asynccontextmanager
@@ -34,17 +48,33 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """The services of an app. The database is migrated by whoever starts the process."""
     registry()  # imported now rather than inside the first request's transaction
     store = ObjectStore.from_settings(settings)
+    outgoing = Rules.from_settings(settings)
     sweep(settings.spool_directory)
+    hashing = KeyHash.from_settings(settings)
     database = Database(settings.resolved_database_url)
+    meter = Meter(database)
     inference = httpx.AsyncClient(
         base_url=settings.resolved_serving_url,
         timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
         trust_env=False,  # a proxy has no business between two processes of one service
     )
+    feed = Feed(database, encode)
     try:
-        async with inference:
-            yield Services(settings, database, store, inference)
+        async with inference, meter.running():
+            yield Services(
+                settings,
+                database,
+                store,
+                inference,
+                hashing,
+                meter,
+                RateLimiter(database),
+                CapacityLimiter(INSPECTIONS),
+                feed,
+                outgoing,
+            )
     finally:
+        await feed.close()
         database.close()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import StorageFault
+from core.objects import ObjectStore
 
 _SUFFIX = ".upload"
 _SWEEP_AFTER = 60.0  # seconds; a file younger than this may not be locked yet
@@ -68,6 +70,40 @@ def spool_file(directory: Path) -> Iterator[SpoolFile]:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # a full disk fails again at the last flush
             file.close()
+
+
+@contextmanager
+def on_disk(store: ObjectStore, key: str, directory: Path) -> Iterator[Path]:
+    """The object as a file for the block's duration: where it lies, or fetched. Do not change it.
+
+    Raises NotFound and StorageFault.
+    """
+    path = store.local_path(key)
+    if path is not None:
+        store.head(key)
+        yield path
+        return
+    require_space(directory, store.head(key).size)
+    with spool_file(directory) as fetched:
+        for chunk in store.read(key):
+            fetched.write(chunk)
+        fetched.finish()
+        yield fetched.path
+
+
+def require_space(directory: Path, size: int) -> None:
+    """Raises StorageFault when so many bytes do not fit: better now than after the last one."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        raise _fault(error) from error
+    if size > free:
+        raise StorageFault(
+            f"The upload has {size} bytes and the service's disk has {free} left. Send less, or "
+            "ask the operator to make room.",
+            code="no_space",
+        )
 
 
 def sweep(directory: Path) -> None:

@@ -32,66 +32,54 @@ class TaskInput:
         return given or [self.parameters.hypothesis_template or DEFAULT_TEMPLATE]
 
 
-async def read_task_input(request: Request, settings: Settings) -> TaskInput:
-    """The request's input. Raises InvalidRequest and TooLarge.
+@dataclass(frozen=True)
+class TaskBody:
+    """A body as it came.
 
-    What a body is, is seen in the body: clients send images with any Content-Type or none, and
-    no image begins with a brace.
+    What it is, is seen in the body: clients send images with any Content-Type or none, and no
+    image begins with a brace.
     """
+
+    content: bytes
+    says_json: bool
+
+    @property
+    def is_json(self) -> bool:
+        return self.says_json or self.content.lstrip()[:1] == b"{"
+
+
+async def read_task_body(request: Request, settings: Settings) -> TaskBody:
+    """The request's body, of an image's size at most. Raises TooLarge."""
     body = await read_body(request, int(settings.max_image_bytes * _BASE64_GROWTH) + MIB)
-    if body.lstrip()[:1] != b"{" and not _says_json(request):
-        _check_image(body, settings)
-        return TaskInput([body], Parameters())
-    task = parse_json(body, TaskRequest)
+    return TaskBody(body, request.headers.get("content-type", "").startswith("application/json"))
+
+
+def task_input(body: TaskBody, settings: Settings) -> TaskInput:
+    """Images and parameters. Raises InvalidRequest and TooLarge."""
+    if not body.is_json:
+        check_image(body.content, settings)
+        return TaskInput([body.content], Parameters())
+    task = parse_json(body.content, TaskRequest)
     found = _with_labels(task)
-    _check_images(found, settings)
+    check_images(found.images, settings)
     _check_texts(found, settings)
     return found
 
 
-def _says_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("application/json")
-
-
-def _with_labels(task: TaskRequest) -> TaskInput:
-    inputs = task.inputs
-    if isinstance(inputs, str):
-        return TaskInput([_decoded(inputs, "inputs")], task.parameters)
-    if isinstance(inputs, list):
-        images = [_decoded(text, f"inputs.{place}") for place, text in enumerate(inputs)]
-        return TaskInput(images, task.parameters, is_batch=True)
-    parameters = task.parameters
-    if parameters.candidate_labels is None:
-        parameters = parameters.model_copy(update={"candidate_labels": inputs.candidate_labels})
-    return TaskInput([_decoded(inputs.image, "inputs.image")], parameters)
-
-
-def _decoded(text: str, param: str) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+def check_images(images: list[bytes], settings: Settings) -> None:
+    """Raises InvalidRequest for none or too many, and what `check_image` does."""
+    if not 1 <= len(images) <= settings.max_request_images:
         raise InvalidRequest(
-            f"{param} is {shown(text)}, which is not base64; send the image's bytes encoded as "
-            "base64. Addresses are not fetched.",
-            code="invalid_base64",
-            param=param,
-        ) from error
-
-
-def _check_images(found: TaskInput, settings: Settings) -> None:
-    if not 1 <= len(found.images) <= settings.max_request_images:
-        raise InvalidRequest(
-            f"inputs has {len(found.images)} images; send 1 to {settings.max_request_images}.",
+            f"inputs has {len(images)} images; send 1 to {settings.max_request_images}.",
             code="too_many_images",
             param="inputs",
         )
-    for image in found.images:
-        _check_image(image, settings)
+    for image in images:
+        check_image(image, settings)
 
 
-def _check_image(image: bytes, settings: Settings) -> None:
+def check_image(image: bytes, settings: Settings) -> None:
+    """Raises InvalidRequest for an empty image and TooLarge."""
     if not image:
         raise InvalidRequest(
             "The image is empty (0 bytes); send the image's bytes as the body, or JSON with "
@@ -105,6 +93,34 @@ def _check_image(image: bytes, settings: Settings) -> None:
             code="image_too_large",
             param="inputs",
         )
+
+
+def decode_image(text: str, param: str) -> bytes:
+    """The bytes of base64, with or without a `data:` prefix. Raises InvalidRequest."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(
+            f"{param} is {shown(text)}, which is not base64; send the image's bytes encoded as "
+            "base64. Addresses are not fetched.",
+            code="invalid_base64",
+            param=param,
+        ) from error
+
+
+def _with_labels(task: TaskRequest) -> TaskInput:
+    inputs = task.inputs
+    if isinstance(inputs, str):
+        return TaskInput([decode_image(inputs, "inputs")], task.parameters)
+    if isinstance(inputs, list):
+        images = [decode_image(text, f"inputs.{place}") for place, text in enumerate(inputs)]
+        return TaskInput(images, task.parameters, is_batch=True)
+    parameters = task.parameters
+    if parameters.candidate_labels is None:
+        parameters = parameters.model_copy(update={"candidate_labels": inputs.candidate_labels})
+    return TaskInput([decode_image(inputs.image, "inputs.image")], parameters)
 
 
 def _check_texts(found: TaskInput, settings: Settings) -> None:

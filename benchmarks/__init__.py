@@ -1,1 +1,1 @@
-"""Measurements that are run by hand; their results are kept in docs/results."""
+"""Measurements, each run by one command that prints JSON; their results are in docs/results."""

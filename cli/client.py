@@ -23,7 +23,7 @@ def make_client(address: str | None = None, api_key: str | None = None) -> OpenA
     api_key = api_key or os.environ.get(KEY_VARIABLE)
     if address is None or api_key is None:
         settings = load_settings()
-        address = address or f"http://{settings.host}:{settings.port}/v1"
+        address = address or f"{settings.local_address}/v1"
         if api_key is None and settings.api_key_path.is_file():
             api_key = settings.api_key_path.read_text(encoding="utf-8").strip()
     if api_key is None:

@@ -1,62 +1,25 @@
-"""`lipsum push`, `train` and `watch`: the public API through the `openai` SDK."""
+"""`lipsum train` and `watch`: the public API through the `openai` SDK."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from openai import APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli.client import make_client
 from cli.tables import results_tables
-from core.datasets import class_names, groups
-from core.errors import InvalidRequest, ServiceError
+from core.errors import InvalidRequest, ServiceError, Unavailable
 
 POLL_SECONDS = 0.5  # between looks at a job that is being watched
 ENDED = ("succeeded", "failed", "cancelled")
 Answer = TypeVar("Answer")
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_KEPT = (class_names.FILE_NAME, groups.FILE_NAME)  # of what is no image
-
-
-def push(path: Path) -> str:
-    """Upload an archive as it is, or a folder as a ZIP of its images; the file's id."""
-    client = make_client()
-    if path.is_file():
-        return upload(client, path, path.name)
-    with tempfile.TemporaryDirectory(prefix="lipsum-push-") as temporary:
-        archive = Path(temporary) / f"{path.resolve().name}.zip"
-        pack_folder(path, archive)
-        return upload(client, archive, archive.name)
-
-
-def pack_folder(folder: Path, target: Path) -> int:
-    """Write a folder's images, `classes.json` and `groups.csv` into a ZIP; how many files it holds.
-
-    Stored without compression: images are compressed already. Raises `InvalidRequest` when the
-    folder holds no image.
-    """
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and (path.suffix.lower() in IMAGE_SUFFIXES or path.name in _KEPT)
-    )
-    if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
-        raise InvalidRequest(
-            f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})", code="no_images"
-        )
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in files:
-            archive.write(path, path.relative_to(folder).as_posix())
-    return len(files)
 
 
 def train(
@@ -167,6 +130,12 @@ def said_plainly(call: Callable[[], Answer]) -> Answer:
     """The answer of a call, or the service's own sentence as a `ServiceError`."""
     try:
         return call()
+    except APIConnectionError as fault:
+        cause = fault.__cause__ or fault
+        raise Unavailable(
+            f"The service does not answer ({cause}). Is it running, and is its address right?",
+            code="no_answer",
+        ) from fault
     except APIStatusError as fault:
         body = fault.body if isinstance(fault.body, dict) else {}
         message = str(body.get("message") or fault.message)

@@ -18,8 +18,13 @@ app = typer.Typer(
 )
 bases = typer.Typer(no_args_is_help=True, help="Base models that jobs may name (operator).")
 keys = typer.Typer(no_args_is_help=True, help="API keys (operator).")
+projects = typer.Typer(no_args_is_help=True, help="Who owns things (operator).")
 app.add_typer(bases, name="base")
 app.add_typer(keys, name="keys")
+app.add_typer(projects, name="projects")
+
+KeyArgument = Annotated[str, typer.Argument(help="Id that `lipsum keys list` shows.")]
+ProjectOption = Annotated[str | None, typer.Option(help="Name or id. Default: the first one.")]
 
 
 @app.command()
@@ -128,8 +133,11 @@ def convert(
 def push(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder of images or an archive.")],
 ) -> None:
-    """Upload a folder of labelled images, or an archive; prints the file's id."""
-    from cli.jobs import push as run_push
+    """Upload a folder of labelled images, or an archive; prints the file's id.
+
+    Interrupted, the same command goes on where it was.
+    """
+    from cli.push import push as run_push
 
     typer.echo(run_push(path))
 
@@ -241,6 +249,19 @@ def watch(job: Annotated[str, typer.Argument(help="Id that `lipsum train` printe
     raise typer.Exit(run_watch(job))
 
 
+@app.command()
+def logs(
+    job: Annotated[str, typer.Argument(help="Id that `lipsum train` printed.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the job has ended.")
+    ] = False,
+) -> None:
+    """Print what a job's trainers printed."""
+    from cli.logs import logs as run_logs
+
+    run_logs(job, follow=follow)
+
+
 @bases.command("add")
 def base_add(
     name: Annotated[str, typer.Argument(help="The base becomes base:NAME.")],
@@ -266,29 +287,89 @@ def base_list() -> None:
 
 
 @keys.command("create")
-def keys_create(name: Annotated[str, typer.Argument(help="What the key is for.")]) -> None:
-    """Make a key of the default project; it is shown this once."""
+def keys_create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    project: ProjectOption = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it may do, repeatable; a wrong one lists all. Default: a user's."),
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Until it expires.")] = None,
+) -> None:
+    """Make a key; it is shown this once."""
     from cli.keys import create
 
-    typer.echo(create(_settings(), name))
+    typer.echo(create(_settings(), name, project, scope or [], days))
 
 
 @keys.command("list")
-def keys_list() -> None:
-    """List keys without their secrets."""
+def keys_list(project: ProjectOption = None) -> None:
+    """List a project's keys without their secrets."""
     from cli.keys import show
 
-    show(_settings())
+    show(_settings(), project)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key: KeyArgument,
+    overlap: Annotated[
+        float, typer.Option(min=0, help="Seconds for which the present secret stays valid.")
+    ] = 86400,
+) -> None:
+    """Give a key a new secret; it is shown this once."""
+    from cli.keys import rotate
+
+    typer.echo(rotate(_settings(), key, overlap))
 
 
 @keys.command("revoke")
-def keys_revoke(
-    key: Annotated[str, typer.Argument(help="Id that `lipsum keys list` shows.")],
-) -> None:
+def keys_revoke(key: KeyArgument) -> None:
     """Make a key open nothing any more."""
     from cli.keys import revoke
 
     revoke(_settings(), key)
+
+
+@projects.command("create")
+def projects_create(
+    name: Annotated[str, typer.Argument(help="Whose files, jobs and models it is for.")],
+) -> None:
+    """Make a project; prints its id."""
+    from cli.keys import create_project
+
+    typer.echo(create_project(_settings(), name))
+
+
+@projects.command("list")
+def projects_list() -> None:
+    """List projects and what they are limited to."""
+    from cli.keys import show_projects
+
+    show_projects(_settings())
+
+
+@app.command("limit")
+def limit(
+    owner: Annotated[str, typer.Argument(help="Id of a key, or name or id of a project.")],
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    concurrent_jobs: Annotated[int | None, typer.Option(min=0, help="Not ended.")] = None,
+    stored_bytes: Annotated[int | None, typer.Option(min=0, help="Files and models.")] = None,
+    device_seconds_per_month: Annotated[
+        int | None, typer.Option(min=0, help="In which jobs run.")
+    ] = None,
+) -> None:
+    """Limit a key, or all keys of a project together; what is left out is not limited."""
+    from cli.keys import limit as run_limit
+    from core.access.limits import Limits
+
+    wanted = Limits(
+        requests_per_minute=requests_per_minute,
+        concurrent_jobs=concurrent_jobs,
+        stored_bytes=stored_bytes,
+        device_seconds_per_month=device_seconds_per_month,
+    )
+    typer.echo(run_limit(_settings(), owner, wanted))
 
 
 def main() -> None:

@@ -1,14 +1,17 @@
-"""What must be there before the service can start: tables, a project, a key, a first base."""
+"""What must be there before the service can start: tables, a project, a key, a first base, and the
+secret that keys are hashed with."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.access.key_hash import KeyHash, make_secret, write_private
+from core.access.scopes import ADMIN
 from core.bases import register_directory
 from core.objects import ObjectStore
-from core.records import keys, models
+from core.records import audit, key_secrets, keys, models, projects
+from core.records.audit import Actor
 from core.records.engine import Database, migrate
 from core.settings import Settings
 
@@ -25,11 +28,13 @@ class Prepared:
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Bring the database up to date; on a first start make a key and register the demo base.
+    """Bring the database up to date; on a first start make an admin's key and register the demo
+    base.
 
     Safe to run again and by several processes at once: what is there stays.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_secret(settings)
     migrate(settings.resolved_database_url)
     database = Database(settings.resolved_database_url)
     try:
@@ -41,16 +46,16 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def _make_first_key(settings: Settings, database: Database) -> bool:
+    hashing = KeyHash.from_settings(settings)
     with database.write() as session:
-        project = keys.create_project(session, DEFAULT_PROJECT)
+        project = projects.find_or_create(session, DEFAULT_PROJECT)
+        key_secrets.key_bare_digests(session, hashing)
         if keys.count(session) > 0:
             return False
-        _, secret = keys.create(session, project.id, "first start")
+        key, secret = keys.create(session, project.id, "first start", hashing, scopes=[ADMIN])
+        audit.note(session, Actor(project.id, None), "key.create", key.id, scopes=key.scopes)
     # The key is shown once: whoever owns the data directory is the operator.
-    settings.api_key_path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(settings.api_key_path, flags, 0o600), "w") as out:
-        out.write(secret + "\n")
+    write_private(settings.api_key_path, secret, replace=True)
     return True
 
 

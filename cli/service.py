@@ -8,6 +8,7 @@ from types import TracebackType
 
 import httpx
 
+from cli.binding import check_start
 from cli.prepare import prepare
 from cli.processes import Child
 from core.settings import Settings
@@ -26,7 +27,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.address = f"http://{settings.host}:{settings.port}"
+        self.address = settings.local_address
         logs = settings.data_dir.resolve() / "logs"
         environment = child_environment(settings)
         self.children = [
@@ -40,6 +41,7 @@ class Service:
 
     def __enter__(self) -> Service:
         prepare(self.settings)
+        check_start(self.settings)  # the API would refuse too, but in its log
         for child in self.children:
             child.start()
         try:

@@ -7,7 +7,9 @@ from types import FrameType
 
 from rich.console import Console
 
+from cli.binding import exposure
 from cli.service import NotReady, Service
+from core.errors import InvalidRequest
 from core.settings import Settings
 
 
@@ -27,11 +29,13 @@ def run(settings: Settings) -> int:
         with Service(settings) as service:
             console.print(f"the service is at  {service.address}/v1")
             console.print(f"the API key is in  {settings.api_key_path}")
+            for sentence in exposure(settings):
+                console.print(sentence)
             console.print(f"logs are in        {settings.data_dir.resolve() / 'logs'}")
             console.print("Ctrl-C stops it; jobs go on at the next start.")
             service.run(console.print, lambda: stopping)
             console.print("stopping ...")
-    except NotReady as fault:
+    except (NotReady, InvalidRequest) as fault:
         console.print(f"[red]{fault}[/red]")
         return 1
     return 0

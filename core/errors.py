@@ -9,6 +9,9 @@
     ├── Forbidden             a key that may not do this                       (403)
     ├── NotFound              no such file, job, model or base                 (404)
     ├── Conflict              the resource is in a state that forbids it       (409)
+    │   └── Busy              for moments only: the same request may be repeated (409)
+    ├── RateLimited           too many requests; it says when to come again    (429)
+    ├── QuotaExceeded         a limit that coming again does not mend          (429)
     ├── Unavailable           try again later                                  (503)
     └── StorageFault          the object store or the disk failed us           (507)
 
@@ -78,6 +81,28 @@ class Conflict(ServiceError):
     """The resource's present state forbids the request."""
 
     default_code = "conflict"
+
+
+class Busy(Conflict):
+    """Somebody else is at it at this moment; the same request will have its answer soon."""
+
+    default_code = "busy"
+
+
+class RateLimited(ServiceError):
+    """Too many requests; the same one succeeds after `retry_after` seconds."""
+
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(ServiceError):
+    """The key or its project has used up what it may have of what `param` names."""
+
+    default_code = "insufficient_quota"
 
 
 class Unavailable(ServiceError):

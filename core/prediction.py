@@ -8,12 +8,11 @@ the model's row and checked what can be checked without torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 CONTENT_TYPE = "application/vnd.lipsum.prediction"
-PATH = "/predict"
 
 Function = Literal["softmax", "sigmoid", "none"]
 
@@ -22,19 +21,36 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Prediction(_Frozen):
-    """Which model is to say what of which images."""
+class Question(_Frozen):
+    """What is asked of which model about which images."""
+
+    path: ClassVar[str]
 
     model_id: str
     object_key: str = Field(description="Of the model's tar; chosen by the service.")
     sha256: str = Field(description="Of the tar.")
+    image_sizes: list[int] = Field(description="Bytes of each image that follows.")
+
+
+class Prediction(Question):
+    """How well labels fit images."""
+
+    path = "/predict"
+
     labels: list[str] | None = Field(
         None, description="Candidate labels for the text tower; None for the model's own head."
     )
     templates: list[str] = Field(default_factory=list, description="Texts with one {} each.")
     function: Function = "softmax"
     top_k: int | None = None
-    image_sizes: list[int] = Field(description="Bytes of each image that follows.")
+
+
+class Embedding(Question):
+    """Where texts and images lie in the space they share."""
+
+    path = "/embed"
+
+    texts: list[str] = Field(default_factory=list)
 
 
 class Score(_Frozen):
@@ -50,8 +66,15 @@ class Scores(_Frozen):
     images: list[list[Score]]
 
 
+class Vectors(_Frozen):
+    """An L2-normalised feature vector of each text and each image, in their order."""
+
+    texts: list[list[float]]
+    images: list[list[float]]
+
+
 class Fault(_Frozen):
-    """Why there are no scores, and whose fault that is."""
+    """Why there is no answer, and whose fault that is."""
 
     kind: Literal["invalid", "unavailable", "storage"]
     message: str
@@ -59,26 +82,29 @@ class Fault(_Frozen):
     param: str | None = None
 
 
-def encode(prediction: Prediction, images: Sequence[bytes]) -> bytes:
-    """The body of a request. `prediction.image_sizes` are the images' lengths."""
-    return b"".join([prediction.model_dump_json().encode(), b"\n", *images])
+Asked = TypeVar("Asked", bound=Question)
 
 
-def decode(body: bytes) -> tuple[Prediction, list[bytes]]:
+def encode(question: Question, images: Sequence[bytes]) -> bytes:
+    """The body of a request. `question.image_sizes` are the images' lengths."""
+    return b"".join([question.model_dump_json().encode(), b"\n", *images])
+
+
+def decode(body: bytes, kind: type[Asked]) -> tuple[Asked, list[bytes]]:
     """A request's two parts. Raises ValueError when the body is none of ours."""
     header, newline, _ = body.partition(b"\n")
     try:
-        prediction = Prediction.model_validate_json(header)
+        question = kind.model_validate_json(header)
     except ValidationError as error:
-        raise ValueError(f"the header is no prediction: {error}") from error
+        raise ValueError(f"the header is no {kind.__name__.lower()}: {error}") from error
     position = len(header) + len(newline)
     images = []
-    for size in prediction.image_sizes:
+    for size in question.image_sizes:
         images.append(body[position : position + size])
         position += size
-    if position != len(body) or any(size < 0 for size in prediction.image_sizes):
+    if position != len(body) or any(size < 0 for size in question.image_sizes):
         raise ValueError(
             f"the images have {len(body) - len(header) - 1} bytes; the header says "
-            f"{sum(prediction.image_sizes)}"
+            f"{sum(question.image_sizes)}"
         )
-    return prediction, images
+    return question, images

@@ -11,7 +11,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -59,6 +59,29 @@ class Settings(BaseSettings):
         2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
     )
 
+    # Who may reach it.
+    key_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What API keys are hashed with, the same for every API process. Default: a "
+        "file in data_dir that the first start makes.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names, separated by commas, under which the API may be asked for beside "
+        "loopback names and the address it binds to.",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Origins (https://example.org), separated by commas, whose pages may change "
+        "something beside pages of the API's own host.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For "
+        "is believed. Default: none.",
+    )
+
     # Jobs.
     worker_slots: int = Field(1, ge=1, description="Jobs one worker runs at a time.")
     poll_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the job table.")
@@ -102,6 +125,13 @@ class Settings(BaseSettings):
 
     # What users may send.
     max_file_bytes: int = Field(8 * GIB, gt=0, description="Largest file a user may upload.")
+    upload_seconds: float = Field(
+        86_400.0, gt=0, description="Seconds in which an upload in parts must be completed."
+    )
+    import_prefixes: str = Field(
+        "",
+        description="s3://BUCKET/PREFIX that users may import from, several with spaces between.",
+    )
     max_archive_entries: int = Field(
         2_000_000, gt=0, description="Most entries an archive may hold."
     )
@@ -128,9 +158,27 @@ class Settings(BaseSettings):
         1000, ge=2, description="Most candidate labels in one zero-shot request."
     )
 
+    # Where webhooks may go.
+    outgoing_hosts: tuple[str, ...] = Field(
+        (),
+        description="Host names and networks (10.2.0.0/16) that webhooks may go to although they "
+        "are not public, as a JSON list. Plain http is possible to these alone.",
+    )
+    outgoing_ports: tuple[int, ...] = Field(
+        (443,), description="Ports that webhooks may go to, as a JSON list."
+    )
+
     # Logs.
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(False, description="Write logs as one JSON object a line.")
+
+    @field_validator("import_prefixes")
+    @classmethod
+    def _are_buckets(cls, value: str) -> str:
+        for prefix in value.split():
+            if not prefix.startswith("s3://") or not prefix.removeprefix("s3://").strip("/"):
+                raise ValueError(f"{prefix!r} is not s3://BUCKET or s3://BUCKET/PREFIX")
+        return value
 
     @cached_property
     def resolved_database_url(self) -> str:
@@ -143,6 +191,19 @@ class Settings(BaseSettings):
     @cached_property
     def resolved_serving_url(self) -> str:
         return self.serving_url or f"http://{self.serving_host}:{self.serving_port}"
+
+    @cached_property
+    def allowed_imports(self) -> tuple[str, ...]:
+        """What users may import from, as BUCKET/PREFIX."""
+        prefixes = self.import_prefixes.split()
+        return tuple(prefix.removeprefix("s3://").strip("/") for prefix in prefixes)
+
+    @cached_property
+    def local_address(self) -> str:
+        """The API's URL for programs on this machine; a name that it answers to."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        host = loopback.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @cached_property
     def broker_directory(self) -> Path:
@@ -158,6 +219,11 @@ class Settings(BaseSettings):
     def cache_directory(self) -> Path:
         """What can be made again: fetched archives, decoded pixels, loaded models."""
         return self.data_dir.resolve() / "cache"
+
+    @cached_property
+    def key_secret_path(self) -> Path:
+        """Where the secret that API keys are hashed with lies, unless it is a setting."""
+        return self.data_dir.resolve() / "key_secret"
 
     @cached_property
     def api_key_path(self) -> Path:

@@ -1,5 +1,5 @@
-"""Fill the tables of README and docs from the committed result JSON and draw the plots beside it;
-`--check` only compares.
+"""Fill the tables of README and docs from the committed result JSON, draw the plots beside it and
+list the faults that the source raises; `--check` only compares.
 
 A page marks where a table goes:
 
@@ -20,11 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from api.reference import faults
 from cli.demo.table import HEADER, table_rows
 from cli.tables import to_rows
 from core.learning.comparison.document import from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
+from docs.faults import faults_document
 from docs.plots import stale_plots
 
 ROOT = Path(__file__).parents[1]
@@ -47,12 +49,16 @@ def main(arguments: list[str]) -> int:
         stale.append(page)
         if not check:
             path.write_text(after, encoding="utf-8")
+    if faults.FILE.read_text(encoding="utf-8") != faults_document():
+        stale.append(str(faults.FILE.relative_to(ROOT)))
+        if not check:
+            faults.FILE.write_text(faults_document(), encoding="utf-8")
     for name in COMPARISONS:
         comparison = from_json((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         stale += stale_plots(comparison, RESULTS, name, write=not check)
     if check and stale:
         names = ", ".join(stale)
-        print(f"{names}: not what docs/results says; run `python -m docs.render`")
+        print(f"{names}: not what docs/results or the source says; run `python -m docs.render`")
         return 1
     return 0
 

@@ -20,12 +20,16 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from core.access.key_hash import write_private
+from core.access.scopes import Scope
 from core.objects import ObjectStore
-from core.records import keys, models
+from core.records import keys, models, projects
 from core.records.engine import Database, migrate
 from core.settings import Settings
+from tests.service_builders import HASHING, KEY_SECRET
 
 CLASSES = ("cat", "dog", "owl")
+ADDRESS = "http://127.0.0.1:8000"
 
 
 @dataclass
@@ -66,8 +70,10 @@ def make_settings(directory: Path, **overrides: Any) -> Settings:
 
 
 def prepare(settings: Settings) -> tuple[Database, ObjectStore, str, str]:
-    """A migrated database with one project and key: (database, store, project id, secret)."""
+    """A migrated database with one project and an admin's key: (database, store, project id,
+    secret)."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    write_private(settings.key_secret_path, KEY_SECRET, replace=True)
     (settings.data_dir / "lipsum.db").write_bytes(_migrated())
     database = Database(settings.resolved_database_url)
     project_id, secret = add_key(database, "default")
@@ -86,11 +92,13 @@ def _migrated() -> bytes:
         return path.read_bytes()
 
 
-def add_key(database: Database, project: str) -> tuple[str, str]:
+def add_key(
+    database: Database, project: str, scopes: Iterable[Scope] = ("admin",), **values: Any
+) -> tuple[str, str]:
     """The project's id and a new key's secret."""
     with database.write() as session:
-        row = keys.create_project(session, project)
-        _, secret = keys.create(session, row.id, "test")
+        row = projects.find_or_create(session, project)
+        _, secret = keys.create(session, row.id, "test", HASHING, scopes=scopes, **values)
     return row.id, secret
 
 
@@ -100,7 +108,8 @@ def open_service(directory: Path, **overrides: Any) -> Iterator[Service]:
     settings = make_settings(directory, **overrides)
     database, store, project_id, secret = prepare(settings)
     try:
-        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        app = create_app(settings)
+        with TestClient(app, ADDRESS, raise_server_exceptions=False) as client:
             client.headers["authorization"] = f"Bearer {secret}"
             yield Service(settings, database, store, project_id, secret, client)
     finally:

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import update
 
+from core.access.key_hash import KeyHash
+from core.access.scopes import USER_SCOPES, Scope
 from core.ids import new_id
 from core.jobs.messages import Artifact, SplitResult, StoredModel
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
-from core.records import datasets, jobs, keys, leases
-from core.records.engine import Database
+from core.records import datasets, job_logs, jobs, keys, leases, projects
+from core.records.clock import read_clock
+from core.records.engine import Database, Session
 from core.records.leases import Claim
-from core.records.tables import Job, OutboxRow
+from core.records.tables import ApiKey, Job, OutboxRow
 
 LEASE = 60.0  # seconds
 MOST = 3  # attempts
+KEY_SECRET = "the secret that API keys of tests are hashed with"
+HASHING = KeyHash(KEY_SECRET.encode())
 
 
 def project(database: Database, name: str = "ours") -> str:
     """The id of a project."""
     with database.write() as session:
-        return keys.create_project(session, name).id
+        return projects.find_or_create(session, name).id
+
+
+def key(
+    session: Session,
+    project_id: str,
+    name: str = "test",
+    scopes: Iterable[Scope] = USER_SCOPES,
+    expires_in: float | None = None,
+) -> tuple[ApiKey, str]:
+    """A key and its secret."""
+    expires_at = None if expires_in is None else read_clock(session) + expires_in
+    return keys.create(session, project_id, name, HASHING, scopes=scopes, expires_at=expires_at)
 
 
 def dataset(
@@ -101,6 +119,18 @@ def age(database: Database, job_id: str, seconds: float = 1000.0) -> None:
                 finished_at=Job.finished_at - seconds,
             )
         )
+
+
+def log(database: Database, job_id: str) -> bytes:
+    """All that is kept of a job's log."""
+    with database.read() as session:
+        kept = job_logs.kept(session, job_id)
+        at, data = kept.start, b""
+        while at < kept.end:
+            begins, piece = job_logs.read(session, job_id, at)
+            assert begins == at
+            data, at = data + piece, at + len(piece)
+    return data
 
 
 def results(claim: Claim) -> list[StoredModel | SplitResult | Artifact]:

@@ -22,9 +22,12 @@ from core.jobs.messages import Failed, Finished, Stopped
 from core.records import leases, metrics, publishing
 from core.records.engine import Database, Session
 from core.records.leases import Claim, LeaseLost, Order, Outcome
+from core.redaction import Redactor
 from core.settings import Settings
 from worker.clock import Clock
+from worker.environment import trainer_environment
 from worker.inbox import Inbox
+from worker.log_shipper import LogShipper
 from worker.trainer_process import ProtocolFault, TrainerProcess
 
 RELAY_SECONDS = 0.5  # reports are gathered this long before they are written
@@ -58,6 +61,8 @@ class Attempt:
         self._settings = settings
         self._clock = clock
         self._inbox = Inbox()
+        self._redactor = Redactor.of(settings, trainer_environment(settings))
+        self._shipper = LogShipper(claim, process.log_path, database, clock, self._redactor)
         self._ending: Ending | None = None  # why we stop the trainer
         self._fault = ""  # what is broken
         self._is_final = False  # whether trying again would end alike
@@ -105,7 +110,7 @@ class Attempt:
         """When `step` has something to do although nothing was reported."""
         if self.process.exit_code is not None:
             return min(self._heartbeat_at, self._conclude_at)
-        due = [self._heartbeat_at, self._lease_ends]
+        due = [self._heartbeat_at, self._lease_ends, self._shipper.next_due()]
         if self._inbox.batch():
             due.append(self._relay_at)
         if self._kill_at is not None:
@@ -128,6 +133,7 @@ class Attempt:
             self._forget("the database could not be reached for a whole lease")
             return
         self._relay()
+        self._shipper.step()
         self._watch()
 
     def _read(self) -> None:
@@ -234,6 +240,7 @@ class Attempt:
             return
         self._verdict = self._verdict or self._judge()
         try:
+            self._shipper.finish()
             with self._database.write() as session:
                 self.outcome = self._verdict(session)
         except Unavailable as error:
@@ -268,7 +275,7 @@ class Attempt:
         self, reason: str, message: str, param: str | None = None
     ) -> Callable[[Session], Outcome]:
         messages = self._inbox.everything()
-        tail = self.process.log_tail()
+        tail = [self._redactor.redact(line) for line in self.process.log_tail()]
         exit_code = self.process.exit_code
         self._log.warning("attempt failed", reason=reason, message=message, log=tail)
         return lambda session: leases.fail(

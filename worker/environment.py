@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 
 from core.settings import Settings
 
-_NOT_FOR_TRAINERS = ("LIPSUM_DATABASE_URL", "LIPSUM_BROKER_URL")
+_NOT_FOR_TRAINERS = ("LIPSUM_DATABASE_URL", "LIPSUM_BROKER_URL", "LIPSUM_KEY_SECRET")
 
 
 def trainer_environment(settings: Settings) -> dict[str, str]:
@@ -49,6 +50,8 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, Path):
         return str(value.resolve())
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return str(value)
 
 

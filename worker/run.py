@@ -9,18 +9,21 @@ a process that ends without one was killed.
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from core import logging
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
-from core.jobs.messages import Failed, Finished, Stopped
+from core.jobs.messages import PEAK_MEMORY, Failed, Finished, Stopped
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
-from core.settings import load_settings
+from core.settings import GIB, load_settings
 from worker.handover import read_checkpoints
 from worker.parent_death import die_with_parent
 from worker.pipeline.cache import trim
@@ -47,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
     settings = load_settings()
+    logging.configure(settings)  # into trainer.log
     spec = JobSpec.model_validate_json(Path(options.spec).read_text(encoding="utf-8"))
     store = ObjectStore.from_settings(settings)
     directory = Path(options.work)
@@ -94,6 +98,7 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
         return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
+    _tell_memory(workspace.reporter)
     return Finished()
 
 
@@ -120,6 +125,30 @@ def _work_of(spec: JobSpec, duty: str) -> Callable[[Workspace], None]:
         "evaluation": run_evaluation,
     }
     return duties[method.kind]
+
+
+def _tell_memory(reporter: Reporter) -> None:
+    """For whoever asks what the next job like this one will take."""
+    import torch
+
+    device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    peak = peak_memory()
+    on_device = "" if device is None else f", {device / GIB:.2f} GiB of the device's"
+    reporter.event(
+        f"{PEAK_MEMORY} {peak / GIB:.2f} GiB{on_device}.",
+        peak_memory_bytes=peak,
+        **({} if device is None else {"peak_device_bytes": device}),
+    )
+
+
+def peak_memory() -> int:
+    """The most bytes this process ever held in memory. Linux's own figure where there is one:
+    `ru_maxrss` counts what the parent held when it forked."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        line = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

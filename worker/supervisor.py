@@ -2,7 +2,7 @@
 
 One thread, one loop. It waits for the doorbell, the trainers' pipes and the next thing that is
 due, and never for anything else: trainers train in processes of their own, the broker is heard
-in another, and the sweeper's slow calls are in a thread.
+in another, and the slow calls of the sweeper and the webhooks are in threads.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from core.records.leases import Claim, LeaseLost, Outcome
 from core.settings import Settings, load_settings
 from worker.attempt import RETRY_SECONDS, Attempt
 from worker.clock import Clock, MonotonicClock
+from worker.deliverer import Deliverer
 from worker.environment import trainer_environment
 from worker.identity import Identity
 from worker.listener import Listener
@@ -59,11 +60,18 @@ def main(settings: Settings, command: Sequence[str] = TRAINER_COMMAND) -> int:
         sweeper.discard_leftovers(supervisor.work_directory)
         supervisor.on_discard = sweeper.discard
         _handle_signals(supervisor)
-        sweeping = threading.Thread(target=sweeper.run, name="sweeper", daemon=True)
-        sweeping.start()
+        deliverer = Deliverer(database, settings)
+        beside = [
+            threading.Thread(target=sweeper.run, name="sweeper", daemon=True),
+            threading.Thread(target=deliverer.run, name="deliverer", daemon=True),
+        ]
+        for thread in beside:
+            thread.start()
         supervisor.run()
         sweeper.stop()
-        sweeping.join(STOP_SECONDS)
+        deliverer.stop()
+        for thread in beside:
+            thread.join(STOP_SECONDS)
     database.close()
     return 0
 

@@ -1,9 +1,10 @@
 """What somebody has to do now and then, and what may take long: in a thread of the worker.
 
 It takes back leases that ran out, makes the next jobs of comparisons, rings again for jobs nobody
-has claimed, deletes the objects of discarded checkpoints and those of ended jobs that no row names
-(nobody else deletes objects) and the directories of attempts. Its calls go to the network and to
-disks; in the supervisor's loop they would delay heartbeats.
+has claimed, deletes the objects of discarded checkpoints, the parts of ended uploads and the
+objects of ended jobs that no row names (nobody else deletes objects) and the directories of
+attempts, and forgets old requests and webhooks. Its calls go to the network and to disks; in the
+supervisor's loop they would delay heartbeats.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ from core import doorbell
 from core.comparisons.advance import advance
 from core.errors import ServiceError
 from core.objects import ObjectStore
-from core.records import checkpoints, comparisons, garbage, leases, outbox
+from core.records import (
+    checkpoints,
+    comparisons,
+    deliveries,
+    garbage,
+    idempotency,
+    leases,
+    outbox,
+    uploads,
+)
 from core.records.engine import Database
 from core.settings import Settings
 
 MOST_RINGS = 16  # in one sweep: each worker that hears one looks for as many jobs as it can take
 QUIET_SECONDS = 3600.0  # after a job's end, before its unnamed objects are deleted
 RETRY_SECONDS = 7 * 86400.0  # after a job failed, in which a retry goes on from its checkpoint
+UPLOAD_QUIET_SECONDS = 60.0  # after an upload's end: a second request may still read its parts
 
 
 class Sweeper:
@@ -71,7 +82,15 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round. What fails is logged and tried again in the next."""
-        for duty in (self._reap, self._advance, self._ring, self._prune, self._purge):
+        for duty in (
+            self._reap,
+            self._advance,
+            self._ring,
+            self._prune,
+            self._purge,
+            self._purge_uploads,
+            self._forget,
+        ):
             try:
                 duty()
             except ServiceError as error:
@@ -138,6 +157,24 @@ class Sweeper:
                 garbage.mark_purged(session, job_id)
             if unnamed:
                 self._log.info("deleted unnamed objects", job=job_id, objects=len(unnamed))
+
+    def _purge_uploads(self) -> None:
+        with self._database.write() as session:
+            expired = uploads.expire(session)
+        if expired:
+            self._log.info("uploads expired", uploads=expired)
+        with self._database.read() as session:
+            ended = uploads.to_purge(session, UPLOAD_QUIET_SECONDS)
+        for upload_id in ended:
+            for item in list(self._store.list(f"uploads/{upload_id}")):
+                self._store.delete(item.key)
+            with self._database.write() as session:
+                uploads.mark_purged(session, upload_id)
+
+    def _forget(self) -> None:
+        with self._database.write() as session:
+            idempotency.forget(session)
+            deliveries.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

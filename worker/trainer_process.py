@@ -75,6 +75,11 @@ class TrainerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def log_path(self) -> Path:
+        """What it prints."""
+        return self._log
+
     def read(self, most: int | None) -> list[Message]:
         """Messages that have arrived, about `most` of them. Raises ProtocolFault."""
         messages: list[Message] = []

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from fastapi.responses import Response
 
-from api.auth import Authenticated, Principal
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described, json_body
-from api.downloads import Stored, download
+from api.downloads import Stored, documented_download, download
 from api.errors import documented
+from api.idempotency import once
 from api.schemas.comparisons import ComparisonObject, comparison_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
@@ -19,7 +20,7 @@ from core.comparisons import start
 from core.comparisons.advance import advance
 from core.comparisons.request import ComparisonRequest
 from core.errors import NotFound
-from core.records import comparisons, files
+from core.records import audit, comparisons, files, quotas
 from core.records.tables import Comparison, File
 
 if TYPE_CHECKING:
@@ -32,8 +33,14 @@ _FILES = {"json": "comparison.json", "html": "comparison.html", "csv": "results.
 _MEDIA = {"json": "application/json", "html": "text/html; charset=utf-8", "csv": "text/csv"}
 
 
-@router.post("", openapi_extra=described(ComparisonRequest), responses=documented(413))
+@router.post(
+    "",
+    dependencies=[needs("jobs:write")],
+    openapi_extra=described(ComparisonRequest),
+    responses=documented(409, 413),
+)
 def create_comparison(
+    request: Request,
     body: Annotated[ComparisonRequest, Depends(json_body(ComparisonRequest))],
     background: BackgroundTasks,
     principal: Authenticated,
@@ -41,17 +48,23 @@ def create_comparison(
 ) -> ComparisonObject:
     """Every contender is checked now. What trains becomes jobs at once; combinations follow when
     the models they read are there, and the report when all have ended."""
-    with services.database.read() as session:
-        draft = start.check(session, principal.project_id, body, services.settings)
     written = body.model_dump(mode="json", exclude_unset=True)
-    with services.database.write() as session:
-        row = start.write(session, principal.project_id, draft, written)
-        answer = _whole(session, row)
+    with once(request, services, principal, written) as doing:
+        with services.database.read() as session:
+            draft = start.check(session, principal.project_id, body, services.settings)
+        with services.database.write() as session:
+            quotas.check_jobs(
+                session, principal.project_id, principal.key_id, more=max(1, len(draft.jobs))
+            )
+            row = start.write(session, principal.project_id, draft, written, principal.key_id)
+            audit.note(session, principal.actor, "comparison.create", row.id)
+            answer = _whole(session, row)
+            doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)
     return answer
 
 
-@router.get("")
+@router.get("", dependencies=[needs("jobs:read")])
 def list_comparisons(
     principal: Authenticated,
     services: InServices,
@@ -68,7 +81,7 @@ def list_comparisons(
     return list_of(found, page.has_more)
 
 
-@router.get("/{comparison_id}")
+@router.get("/{comparison_id}", dependencies=[needs("jobs:read")])
 def retrieve_comparison(
     comparison_id: str, principal: Authenticated, services: InServices
 ) -> ComparisonObject:
@@ -77,23 +90,32 @@ def retrieve_comparison(
         return _whole(session, comparisons.get(session, principal.project_id, comparison_id))
 
 
-@router.post("/{comparison_id}/cancel", responses=documented(409))
+@router.post(
+    "/{comparison_id}/cancel", dependencies=[needs("jobs:write")], responses=documented(409)
+)
 def cancel_comparison(
-    comparison_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
+    comparison_id: str,
+    request: Request,
+    background: BackgroundTasks,
+    principal: Authenticated,
+    services: InServices,
 ) -> ComparisonObject:
     """Cancels every job of it that has not ended; no report is made."""
-    with services.database.write() as session:
+    with once(request, services, principal, {}) as doing, services.database.write() as session:
         comparisons.request_cancel(session, principal.project_id, comparison_id)
+        audit.note(session, principal.actor, "comparison.cancel", comparison_id)
         advance(session, comparison_id, services.settings)
         answer = _whole(session, comparisons.get(session, principal.project_id, comparison_id))
+        doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)
     return answer
 
 
 @router.get(
     "/{comparison_id}/report",
+    dependencies=[needs("jobs:read")],
     response_class=Response,
-    responses={200: {"content": {kind: {} for kind in _MEDIA.values()}}, **documented(416, 507)},
+    responses=documented_download(*_MEDIA.values()),
 )
 def download_report(
     comparison_id: str,

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Authenticated, Principal
-from api.downloads import Stored, download
+from api.auth import Authenticated, Principal, needs
+from api.downloads import Stored, documented_download, download
 from api.errors import documented
+from api.idempotency import Doing, once_awaited
+from api.intake import Kept, check_room, keep
 from api.schemas.files import FileDeleted, FileObject, file_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
-from api.uploads import PURPOSES, Upload, receive_upload
-from core.datasets.limits import Limits
-from core.datasets.structure import inspect
-from core.errors import InvalidRequest, NotFound, StorageFault
-from core.objects import ObjectStore
-from core.records import datasets, files
+from api.uploads import PURPOSES, receive_upload
+from core.records import audit, files
 from core.records.tables import File
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -43,17 +41,25 @@ _FORM = {
 }
 
 
-@router.post("", openapi_extra=_FORM, responses=documented(413, 507))
+@router.post(
+    "",
+    dependencies=[needs("files:write")],
+    openapi_extra=_FORM,
+    responses=documented(409, 413, 507),
+)
 async def upload_file(
     request: Request, principal: Authenticated, services: InServices
 ) -> FileObject:
     """Streams the file to storage. A refused file leaves nothing behind."""
+    await run_in_threadpool(check_room, services, principal, 1)
     async with receive_upload(request, services.settings) as upload:
-        row = await run_in_threadpool(_keep, services, principal, upload)
-    return file_object(row)
+        fields = {"purpose": upload.purpose, "filename": upload.filename, "sha256": upload.sha256}
+        async with once_awaited(request, services, principal, fields) as doing:
+            kept = await keep(services, principal, upload)
+            return await run_in_threadpool(_record, services, kept, doing)
 
 
-@router.get("")
+@router.get("", dependencies=[needs("files:read")])
 def list_files(
     principal: Authenticated,
     services: InServices,
@@ -75,7 +81,7 @@ def list_files(
     return list_of([file_object(row) for row in page.items], page.has_more)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", dependencies=[needs("files:read")])
 def retrieve_file(file_id: str, principal: Authenticated, services: InServices) -> FileObject:
     """One file."""
     return file_object(_get(services, principal, file_id))
@@ -83,12 +89,9 @@ def retrieve_file(file_id: str, principal: Authenticated, services: InServices) 
 
 @router.get(
     "/{file_id}/content",
+    dependencies=[needs("files:read")],
     response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {}}},
-        206: {"content": {"application/octet-stream": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/octet-stream"),
 )
 def download_file(
     file_id: str, request: Request, principal: Authenticated, services: InServices
@@ -99,11 +102,12 @@ def download_file(
     return download(request, services.store, stored)
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", dependencies=[needs("files:write")])
 def delete_file(file_id: str, principal: Authenticated, services: InServices) -> FileDeleted:
     """The file is gone for its project; jobs that were made from it are not."""
     with services.database.write() as session:
         files.delete(session, principal.project_id, file_id)
+        audit.note(session, principal.actor, "file.delete", file_id)
     return FileDeleted(id=file_id)
 
 
@@ -112,55 +116,8 @@ def _get(services: Services, principal: Principal, file_id: str) -> File:
         return files.get(session, principal.project_id, file_id, param="file_id")
 
 
-def _keep(services: Services, principal: Principal, upload: Upload) -> File:
-    """Checked, stored, and only then a row: a row never names what is not there."""
-    dataset = _inspected(services, upload)
-    key = f"files/{principal.project_id}/{upload.sha256}"
-    _store(services.store, key, upload)
+def _record(services: Services, kept: Kept, doing: Doing) -> FileObject:
     with services.database.write() as session:
-        if dataset is not None:
-            datasets.create(
-                session,
-                principal.project_id,
-                upload.sha256,
-                archive_key=key,
-                archive_size=upload.size,
-                archive_sha256=upload.sha256,
-                structure=dataset,
-                index_key=f"datasets/{principal.project_id}/{upload.sha256}/index.parquet",
-            )
-        return files.create(
-            session,
-            principal.project_id,
-            filename=upload.filename,
-            purpose=upload.purpose,
-            size=upload.size,
-            sha256=upload.sha256,
-            object_key=key,
-            dataset_version=None if dataset is None else upload.sha256,
-            structure=dataset,
-        )
-
-
-def _inspected(services: Services, upload: Upload) -> dict[str, Any] | None:
-    if not upload.is_archive:
-        return None
-    try:
-        structure = inspect(upload.path, Limits.from_settings(services.settings))
-    except InvalidRequest as error:
-        error.param = error.param or "file"
-        raise
-    return structure.model_dump(mode="json")
-
-
-def _store(store: ObjectStore, key: str, upload: Upload) -> None:
-    """Equal content is stored once: its key is its digest."""
-    try:
-        if store.head(key).size == upload.size:
-            return
-    except NotFound:
-        pass
-    stored = store.put_file(key, upload.path)
-    if stored.sha256 != upload.sha256:
-        store.delete(key)
-        raise StorageFault("The upload changed on its way from the spool to the store; retry.")
+        answer = file_object(kept.record(session))
+        doing.answer(session, answer)
+    return answer

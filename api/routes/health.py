@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.auth import everybody
 from api.schemas.health import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["service"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[everybody])
 async def health() -> Health:
+    """The API answers."""
     return Health()

@@ -1,49 +1,108 @@
-"""Hugging Face's image classification tasks on any model.
+"""Hugging Face's image classification tasks on any model, and a model's own address.
 
 The caller and the model's row are checked here; the work is done by the inference process.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Authenticated, Principal
+from api.asked_models import asked_model, members, own_classes_only
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described
+from api.dispatch import Task, task_of
 from api.errors import documented
 from api.predictions import predict
+from api.routes import features
+from api.schemas.features import FeatureRequest
 from api.schemas.inference import TaskRequest
 from api.services import InServices, Services
-from api.task_input import TaskInput, read_task_input
+from api.task_input import TaskBody, TaskInput, read_task_body, task_input
 from core.errors import InvalidRequest
 from core.prediction import Prediction, Score
-from core.records import models
 from core.records.tables import Model
 
 router = APIRouter(prefix="/models/{model_id}", tags=["inference"])
 
 HEAD_FILE = "head.safetensors"  # as `core.learning.models` has it, which imports torch
 
-_JSON_OR_IMAGE = described(TaskRequest)
-_JSON_OR_IMAGE["requestBody"]["content"]["image/*"] = {
-    "schema": {"type": "string", "format": "binary"}
-}
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _ANSWERS = documented(413, 507)
 
 Labels = list[Score] | list[list[Score]]
 
 
+def _or_image(extra: dict[str, Any]) -> dict[str, Any]:
+    extra["requestBody"]["content"]["image/*"] = _IMAGE
+    return extra
+
+
 @router.post(
-    "/zero-shot-image-classification", openapi_extra=described(TaskRequest), responses=_ANSWERS
+    "",
+    dependencies=[needs("models:infer")],
+    openapi_extra=_or_image(described(TaskRequest, FeatureRequest)),
+    responses=_ANSWERS,
+)
+async def ask_model(
+    model_id: str, request: Request, principal: Authenticated, services: InServices
+) -> Labels | features.Features:
+    """The task is seen in the body. Candidate labels: zero-shot classification; an image, raw or
+    in base64: classification; text: features.
+    """
+    body = await read_task_body(request, services.settings)
+    task = task_of(body)
+    if task == "feature-extraction":
+        return await features.extract(services, principal, model_id, body)
+    return await _classify(services, principal, model_id, body, task)
+
+
+@router.post(
+    "/zero-shot-image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(TaskRequest),
+    responses=_ANSWERS,
 )
 async def zero_shot_image_classification(
     model_id: str, request: Request, principal: Authenticated, services: InServices
 ) -> Labels:
     """Scores of candidate labels, best first. On a fine-tuned model: its tower, your labels."""
-    model = await run_in_threadpool(_get, services, principal, model_id)
-    task = await read_task_input(request, services.settings)
-    if _members(model):
-        raise _own_classes_only(model)
+    body = await read_task_body(request, services.settings)
+    task: Task = "zero-shot-image-classification"
+    return await _classify(services, principal, model_id, body, task)
+
+
+@router.post(
+    "/image-classification",
+    dependencies=[needs("models:infer")],
+    openapi_extra=_or_image(described(TaskRequest)),
+    responses=_ANSWERS,
+)
+async def image_classification(
+    model_id: str, request: Request, principal: Authenticated, services: InServices
+) -> Labels:
+    """Scores of the classes a model was trained on, best first. A mixture's are probabilities."""
+    body = await read_task_body(request, services.settings)
+    return await _classify(services, principal, model_id, body, "image-classification")
+
+
+async def _classify(
+    services: Services, principal: Principal, model_id: str, body: TaskBody, task: Task
+) -> Labels:
+    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    asked = task_input(body, services.settings)
+    if task == "image-classification":
+        _check_own_classes(model, asked)
+    else:
+        _check_candidates(model, asked)
+    return await _answer(services, model, asked)
+
+
+def _check_candidates(model: Model, task: TaskInput) -> None:
+    if members(model):
+        raise own_classes_only(model)
     if task.parameters.candidate_labels is None:
         raise InvalidRequest(
             "parameters.candidate_labels is missing; send JSON with inputs (base64) and at least "
@@ -51,17 +110,10 @@ async def zero_shot_image_classification(
             code="missing_field",
             param="parameters.candidate_labels",
         )
-    return await _answer(services, model, task)
 
 
-@router.post("/image-classification", openapi_extra=_JSON_OR_IMAGE, responses=_ANSWERS)
-async def image_classification(
-    model_id: str, request: Request, principal: Authenticated, services: InServices
-) -> Labels:
-    """Scores of the classes a model was trained on, best first. A mixture's are probabilities."""
-    model = await run_in_threadpool(_get, services, principal, model_id)
-    task = await read_task_input(request, services.settings)
-    if _members(model):
+def _check_own_classes(model: Model, task: TaskInput) -> None:
+    if members(model):
         _check_mixture(model, task)
     elif task.parameters.candidate_labels is None and HEAD_FILE not in model.members:
         raise InvalidRequest(
@@ -71,22 +123,11 @@ async def image_classification(
             code="no_head",
             param="model_id",
         )
-    return await _answer(services, model, task)
-
-
-def _get(services: Services, principal: Principal, model_id: str) -> Model:
-    with services.database.read() as session:
-        return models.get(session, principal.project_id, model_id, param="model_id")
-
-
-def _members(model: Model) -> list[str]:
-    """Ids of the models that answer together, where it is a mixture."""
-    return list((model.info.get("mixture") or {}).values())
 
 
 def _check_mixture(model: Model, task: TaskInput) -> None:
     if task.parameters.candidate_labels is not None:
-        raise _own_classes_only(model)
+        raise own_classes_only(model)
     function = task.parameters.function_to_apply
     if function not in (None, "softmax"):
         raise InvalidRequest(
@@ -95,17 +136,6 @@ def _check_mixture(model: Model, task: TaskInput) -> None:
             code="mixture_has_no_logits",
             param="parameters.function_to_apply",
         )
-
-
-def _own_classes_only(model: Model) -> InvalidRequest:
-    members = _members(model)
-    return InvalidRequest(
-        f"{model.id} is a mixture of {len(members)} models, fitted to the classes they were "
-        f"trained on; it answers POST /v1/models/{model.id}/image-classification for these. For "
-        f"labels of your own ask one of its members: {', '.join(members)}.",
-        code="mixture_has_own_classes",
-        param="parameters.candidate_labels",
-    )
 
 
 async def _answer(services: Services, model: Model, task: TaskInput) -> Labels:

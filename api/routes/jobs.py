@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request
+from fastapi.responses import Response
 
-from api.auth import Authenticated, Principal
+from api import metadata_filter
+from api.auth import Authenticated, Principal, needs
 from api.bodies import described, json_body, optional_json_body
 from api.errors import documented
+from api.event_stream import LAST_ID, MEDIA_TYPE, event_stream, wants_stream
+from api.idempotency import once
+from api.metadata_filter import MetadataFilter
 from api.schemas.jobs import (
     EVENT_PREFIX,
     CancelRequest,
@@ -27,7 +32,7 @@ from core.ids import new_id
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import resolve_job
-from core.records import events, files, jobs, models, results, stopping
+from core.records import audit, events, files, jobs, models, quotas, results, stopping
 from core.records.tables import Job
 from core.validation import shown
 
@@ -37,18 +42,14 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
 
-def _refuse_metadata_filter(request: Request) -> None:
-    """OpenAI's SDK can ask for it; ignoring it would answer another question."""
-    if any(name.startswith("metadata") for name in request.query_params):
-        raise InvalidRequest(
-            "Jobs cannot be filtered by metadata; list them and compare their `metadata`.",
-            code="unsupported_filter",
-            param="metadata",
-        )
-
-
-@router.post("", openapi_extra=described(JobRequest), responses=documented(413))
+@router.post(
+    "",
+    dependencies=[needs("jobs:write")],
+    openapi_extra=described(JobRequest),
+    responses=documented(409, 413),
+)
 def create_job(
+    request: Request,
     body: Annotated[JobRequest, Depends(json_body(JobRequest))],
     background: BackgroundTasks,
     principal: Authenticated,
@@ -56,27 +57,41 @@ def create_job(
 ) -> FineTuningJob:
     """Everything that can be checked is checked now; the job then waits for a worker."""
     job_id = new_id("ftjob")
-    with services.database.read() as session:
-        lookup = RecordsLookup(session, principal.project_id)
-        spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
     written = body.model_dump(mode="json", exclude_unset=True)
-    with services.database.write() as session:
-        job = jobs.create(session, principal.project_id, spec, written)
+    with once(request, services, principal, written) as doing:
+        with services.database.read() as session:
+            lookup = RecordsLookup(session, principal.project_id)
+            spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
+        with services.database.write() as session:
+            quotas.check_jobs(session, principal.project_id, principal.key_id)
+            jobs.create(session, principal.project_id, spec, written, key_id=principal.key_id)
+            audit.note(session, principal.actor, "job.create", job_id)
+            answer = _whole(session, principal, job_id)
+            doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
-    return _whole(services, principal, job.id)
+    return answer
 
 
-@router.get("", dependencies=[Depends(_refuse_metadata_filter)])
+@router.get("", dependencies=[needs("jobs:read")], openapi_extra=metadata_filter.OPENAPI)
 def list_jobs(
     principal: Authenticated,
     services: InServices,
+    wanted: Annotated[MetadataFilter, Depends(metadata_filter.metadata_filter)],
     after: After = None,
     limit: Limit = 20,
     order: Order = "desc",
 ) -> ListOf[FineTuningJob]:
     """One page of the project's jobs, without their results and transitions."""
     with services.database.read() as session:
-        page = jobs.list_jobs(session, principal.project_id, after=after, order=order, limit=limit)
+        page = jobs.list_jobs(
+            session,
+            principal.project_id,
+            metadata=wanted.pairs,
+            without_metadata=wanted.is_null,
+            after=after,
+            order=order,
+            limit=limit,
+        )
         made = _result_files(session, principal, page.items)
         places = jobs.queue_positions(session, page.items)
     return list_of(
@@ -84,19 +99,22 @@ def list_jobs(
     )
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", dependencies=[needs("jobs:read")])
 def retrieve_job(job_id: str, principal: Authenticated, services: InServices) -> FineTuningJob:
     """One job, with its results and every status it had."""
-    return _whole(services, principal, job_id)
+    with services.database.read() as session:
+        return _whole(session, principal, job_id)
 
 
 @router.post(
     "/{job_id}/cancel",
+    dependencies=[needs("jobs:write")],
     openapi_extra=described(CancelRequest, required=False),
     responses=documented(409),
 )
 def cancel_job(
     job_id: str,
+    request: Request,
     body: Annotated[CancelRequest, Depends(optional_json_body(CancelRequest))],
     background: BackgroundTasks,
     principal: Authenticated,
@@ -104,48 +122,67 @@ def cancel_job(
 ) -> FineTuningJob:
     """A job that waits is cancelled at once; one that runs, or whose checkpoint is to be kept, is
     `cancelling` meanwhile."""
-    with services.database.write() as session:
+    asked = body.model_dump(mode="json")
+    with once(request, services, principal, asked) as doing, services.database.write() as session:
         jobs.request_cancel(session, principal.project_id, job_id, keep=body.keep_checkpoint)
+        audit.note(session, principal.actor, "job.cancel", job_id)
+        answer = _whole(session, principal, job_id)
+        doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
-    return _whole(services, principal, job_id)
+    return answer
 
 
-@router.post("/{job_id}/pause", responses=documented(409))
+@router.post("/{job_id}/pause", dependencies=[needs("jobs:write")], responses=documented(409))
 def pause_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A job that waits is `paused` at once; one that runs goes on until its state is saved."""
     with services.database.write() as session:
         stopping.request_pause(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.pause", job_id)
+        answer = _whole(session, principal, job_id)
     background.add_task(doorbell.ring, services.settings)
-    return _whole(services, principal, job_id)
+    return answer
 
 
-@router.post("/{job_id}/resume", responses=documented(409))
+@router.post("/{job_id}/resume", dependencies=[needs("jobs:write")], responses=documented(409))
 def resume_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A paused job waits for a worker, and goes on from its last checkpoint."""
     with services.database.write() as session:
         stopping.resume(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.resume", job_id)
+        answer = _whole(session, principal, job_id)
     background.add_task(doorbell.ring, services.settings)
-    return _whole(services, principal, job_id)
+    return answer
 
 
-@router.post("/{job_id}/retry", responses=documented(409))
+@router.post("/{job_id}/retry", dependencies=[needs("jobs:write")], responses=documented(409))
 def retry_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A failed job waits for a worker again, and goes on from its last checkpoint."""
     with services.database.write() as session:
         stopping.retry(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, "job.retry", job_id)
+        answer = _whole(session, principal, job_id)
     background.add_task(doorbell.ring, services.settings)
-    return _whole(services, principal, job_id)
+    return answer
 
 
-@router.get("/{job_id}/events")
+@router.get(
+    "/{job_id}/events",
+    dependencies=[needs("jobs:read")],
+    response_model=ListOf[FineTuningJobEvent],
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
+        204: {"description": "The stream was over."},
+    },
+)
 def list_events(
     job_id: str,
+    request: Request,
     principal: Authenticated,
     services: InServices,
     after: Annotated[
@@ -154,8 +191,21 @@ def list_events(
     ] = None,
     limit: Limit = 20,
     order: Order = "desc",
-) -> ListOf[FineTuningJobEvent]:
-    """One page of the job's events, newest first unless `order` is `asc`."""
+    stream: Annotated[
+        bool, Query(description="Stream all events after `after`, as they come, until the end.")
+    ] = False,
+    last_event_id: Annotated[
+        str | None, Header(max_length=128, description="Where a stream goes on: its last id seen.")
+    ] = None,
+) -> ListOf[FineTuningJobEvent] | Response:
+    """One page of the job's events, newest first unless `order` is `asc`.
+
+    With `stream=true`, or `Accept: text/event-stream`, the same events as Server-Sent Events,
+    oldest first from `Last-Event-ID` or `after`, and new ones as they come. `event: done` says
+    that the job has ended; `limit` and `order` are of no meaning then.
+    """
+    if wants_stream(request, stream):
+        return _stream(services, principal, job_id, last_event_id or after)
     with services.database.read() as session:
         page = events.list_events(
             session,
@@ -168,7 +218,7 @@ def list_events(
     return list_of([event_object(event) for event in page.items], page.has_more)
 
 
-@router.get("/{job_id}/checkpoints")
+@router.get("/{job_id}/checkpoints", dependencies=[needs("jobs:read")])
 def list_checkpoints(
     job_id: str,
     principal: Authenticated,
@@ -183,13 +233,20 @@ def list_checkpoints(
     return list_of([checkpoint_object(model) for model in page.items], page.has_more)
 
 
-def _whole(services: Services, principal: Principal, job_id: str) -> FineTuningJob:
+def _stream(services: Services, principal: Principal, job_id: str, seen: str | None) -> Response:
+    services.feed.require_room()
     with services.database.read() as session:
         job = jobs.get(session, principal.project_id, job_id)
-        made = _result_files(session, principal, [job])
-        places = jobs.queue_positions(session, [job])
-        transitions = jobs.list_transitions(session, principal.project_id, job_id)
-        table = results.list_split_results(session, principal.project_id, job_id)
+    sequence = None if seen == LAST_ID else _sequence(job_id, seen) or 0
+    return event_stream(services.feed, job, principal.key_id, sequence)
+
+
+def _whole(session: Session, principal: Principal, job_id: str) -> FineTuningJob:
+    job = jobs.get(session, principal.project_id, job_id)
+    made = _result_files(session, principal, [job])
+    places = jobs.queue_positions(session, [job])
+    transitions = jobs.list_transitions(session, principal.project_id, job_id)
+    table = results.list_split_results(session, principal.project_id, job_id)
     return job_object(job, made[job_id], places.get(job_id), transitions, table)
 
 

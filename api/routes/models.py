@@ -5,14 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.auth import Authenticated, Principal
-from api.downloads import Stored, download
-from api.errors import documented
+from api.auth import Authenticated, Principal, needs
+from api.downloads import Stored, documented_download, download
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.schemas.models import ModelDeleted, ModelObject, model_object
 from api.services import InServices, Services
 from core.errors import NotFound
-from core.records import models
+from core.records import audit, models
 from core.records.pages import MAX_LIMIT
 from core.records.tables import Model
 from core.validation import shown
@@ -20,7 +19,7 @@ from core.validation import shown
 router = APIRouter(prefix="/models", tags=["models"])
 
 
-@router.get("")
+@router.get("", dependencies=[needs("models:read")])
 def list_models(
     principal: Authenticated,
     services: InServices,
@@ -36,28 +35,26 @@ def list_models(
     return list_of([model_object(row) for row in page.items], page.has_more)
 
 
-@router.get("/{model_id}")
+@router.get("/{model_id}", dependencies=[needs("models:read")])
 def retrieve_model(model_id: str, principal: Authenticated, services: InServices) -> ModelObject:
     """One model."""
     return model_object(_get(services, principal, model_id))
 
 
-@router.delete("/{model_id}", responses=documented(403))
+@router.delete("/{model_id}", dependencies=[needs("models:write")])
 def delete_model(model_id: str, principal: Authenticated, services: InServices) -> ModelDeleted:
     """A fine-tuned model is gone for its project; a base is the operator's."""
     with services.database.write() as session:
         models.delete(session, principal.project_id, model_id)
+        audit.note(session, principal.actor, "model.delete", model_id)
     return ModelDeleted(id=model_id)
 
 
 @router.get(
     "/{model_id}/weights",
+    dependencies=[needs("models:read")],
     response_class=Response,
-    responses={
-        200: {"content": {"application/x-tar": {}}},
-        206: {"content": {"application/x-tar": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/x-tar"),
 )
 def download_weights(
     model_id: str, request: Request, principal: Authenticated, services: InServices
@@ -70,12 +67,9 @@ def download_weights(
 
 @router.get(
     "/{model_id}/files/{name:path}",
+    dependencies=[needs("models:read")],
     response_class=Response,
-    responses={
-        200: {"content": {"application/octet-stream": {}}},
-        206: {"content": {"application/octet-stream": {}}},
-        **documented(416, 507),
-    },
+    responses=documented_download("application/octet-stream"),
 )
 def download_model_file(
     model_id: str, name: str, request: Request, principal: Authenticated, services: InServices

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.jobs.details import Details, Scalar
 from core.jobs.protocol import protocol_of
-from core.jobs.request import EvaluationRequest
+from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.report import Protocol
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
@@ -74,6 +75,45 @@ class SplitResult(BaseModel):
     )
 
 
+Hyperparameters = dict[str, Scalar | list[Scalar]]
+
+
+class MethodOptions(BaseModel):
+    """What a method was given, resolved: nothing is "auto"."""
+
+    hyperparameters: Hyperparameters
+    inputs: list[str] = Field(description="Ids of the models a combination reads.")
+
+
+class JobMethod(BaseModel):
+    """`{"type": T, T: {...}}`: the method's name, and its options under that name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, MethodOptions]
+
+    type: str
+
+
+class SpecifiedOptions(BaseModel):
+    """What a method is given."""
+
+    hyperparameters: Hyperparameters = Field(default_factory=dict)
+    inputs: list[str] = Field(default_factory=list)
+
+
+class SpecifiedMethod(JobMethod):
+    """A method as a request names it."""
+
+    __pydantic_extra__: dict[str, SpecifiedOptions]  # type: ignore[assignment]
+
+
+class JobSpecification(JobRequest):
+    """A request that gives a job again."""
+
+    method: SpecifiedMethod  # type: ignore[assignment]
+    hyperparameters: Hyperparameters | None = None
+
+
 class FineTuningJob(BaseModel):
     """OpenAI's job object; from `status_reason` on, the fields are ours."""
 
@@ -88,8 +128,8 @@ class FineTuningJob(BaseModel):
     training_file: str
     validation_file: str | None
     result_files: list[str]
-    hyperparameters: dict[str, Any] = Field(description='Resolved: nothing is "auto".')
-    method: dict[str, Any] = Field(description="{type: T, T: {hyperparameters, inputs}}, resolved.")
+    hyperparameters: Hyperparameters = Field(description='Resolved: nothing is "auto".')
+    method: JobMethod
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
@@ -109,6 +149,7 @@ class FineTuningJob(BaseModel):
     started_at: int | None
     n_seeds: int
     evaluation: EvaluationRequest
+    spec_digest: str = Field(description="Equal for jobs that do the same work.")
     transitions: list[Transition] | None = Field(
         None, description="Every status it had, oldest first. Null in lists."
     )
@@ -126,7 +167,7 @@ class FineTuningJobEvent(BaseModel):
     level: str
     type: str
     message: str
-    data: dict[str, Any] | None
+    data: Details | None
     sequence: int
 
 
@@ -152,8 +193,9 @@ def job_object(
 ) -> FineTuningJob:
     """A job's row and what belongs to it, on the wire."""
     spec = JobSpec.model_validate(job.spec)
-    inputs = {"inputs": [model.id for model in spec.inputs]} if spec.inputs else {}
-    options = {"hyperparameters": spec.hyperparameters, **inputs}
+    options = MethodOptions(
+        hyperparameters=spec.hyperparameters, inputs=[model.id for model in spec.inputs]
+    )
     return FineTuningJob(
         id=job.id,
         created_at=int(job.created_at),
@@ -166,7 +208,7 @@ def job_object(
         validation_file=job.validation_file,
         result_files=result_files,
         hyperparameters=spec.hyperparameters,
-        method={"type": spec.method, spec.method: options},
+        method=JobMethod.model_validate({"type": spec.method, spec.method: options}),
         seed=spec.seeds[0],
         suffix=job.suffix,
         metadata=job.user_metadata,
@@ -187,6 +229,7 @@ def job_object(
         started_at=_seconds(job.started_at),
         n_seeds=len(spec.seeds),
         evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
+        spec_digest=job.spec_digest,
         transitions=None if transitions is None else [_transition(row) for row in transitions],
         results=None if results is None else _results(results, protocol_of(spec)),
     )

@@ -7,15 +7,16 @@ still post to it; the content type it insists on is one that no page may send el
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from api.serving.engine import Engine
 from core.errors import InvalidRequest, ServiceError, StorageFault, Unavailable
-from core.prediction import CONTENT_TYPE, PATH, Fault, decode
+from core.prediction import CONTENT_TYPE, Asked, Embedding, Fault, Prediction, decode
 from core.settings import MIB, Settings
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,11 @@ def create_serving_app(settings: Settings) -> FastAPI:
             engine.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_api_route(PATH, _predict, methods=["POST"], response_model=None)
+    for path, route in (
+        (Prediction.path, _answering(Prediction, Engine.predict)),
+        (Embedding.path, _answering(Embedding, Engine.embed)),
+    ):
+        app.add_api_route(path, route, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", _health, methods=["GET"])
     return app
 
@@ -49,29 +54,35 @@ async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def _predict(request: Request) -> Response:
-    try:
-        return await _answer(request)
-    except ServiceError as error:
-        return _refusal(error)
-    except Exception as error:  # the API is told, and this log says why
-        log.exception("prediction_failed")
-        return _refusal(
-            Unavailable(f"Inference failed ({type(error).__name__}).", code="inference_failed")
-        )
+def _answering(
+    kind: type[Asked], answer: Callable[[Engine, Asked, list[bytes]], Awaitable[BaseModel]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """A route for one kind of question."""
+
+    async def route(request: Request) -> Response:
+        try:
+            engine: Engine = request.app.state.engine
+            with _Admission(request):
+                found = await answer(engine, *await _read(request, kind))
+            return Response(found.model_dump_json(), media_type="application/json")
+        except ServiceError as error:
+            return _refusal(error)
+        except Exception as error:  # the API is told, and this log says why
+            log.exception("inference_failed")
+            return _refusal(
+                Unavailable(f"Inference failed ({type(error).__name__}).", code="inference_failed")
+            )
+
+    return route
 
 
-async def _answer(request: Request) -> Response:
+async def _read(request: Request, kind: type[Asked]) -> tuple[Asked, list[bytes]]:
     if request.headers.get("content-type") != CONTENT_TYPE:
         raise InvalidRequest(f"Only {CONTENT_TYPE} is understood.", code="invalid_content_type")
-    engine: Engine = request.app.state.engine
-    with _Admission(request):
-        try:
-            prediction, images = decode(await request.body())
-        except ValueError as error:
-            raise InvalidRequest(f"The body is no prediction: {error}.") from error
-        scores = await engine.predict(prediction, images)
-    return Response(scores.model_dump_json(), media_type="application/json")
+    try:
+        return decode(await request.body(), kind)
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not understood: {error}.") from error
 
 
 class _Admission:

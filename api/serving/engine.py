@@ -1,4 +1,4 @@
-"""A prediction from bytes to scores: fetch, decode, batch, score.
+"""From bytes to scores and features: fetch, decode, batch, score.
 
 The event loop only passes things on. Images are decoded by as many threads as there are cores,
 towers run in one thread, texts are encoded in another so that a thousand labels do not hold up
@@ -30,7 +30,7 @@ from core.datasets.limits import Limits
 from core.errors import InvalidRequest
 from core.learning.models import pick_device
 from core.objects import ObjectStore
-from core.prediction import Prediction, Scores
+from core.prediction import Embedding, Prediction, Question, Scores, Vectors
 from core.settings import MIB, Settings
 
 CLASSIFIER_BYTES = 64 * MIB  # of zero-shot heads kept, whatever the models
@@ -65,31 +65,43 @@ class Engine:
         self.batcher.require_room(len(images))
         model = await self._model(prediction)
         classifier = await self._classifier(prediction, model)
-        tensors = await asyncio.gather(
-            *(
-                _in(self._decoding, self._prepare, model, image, place, len(images))
-                for place, image in enumerate(images, start=1)
-            )
-        )
-        features = await self.batcher.features(model, tensors)
+        features = await self._image_features(model, images)
         found = await _in(
             self._decoding, score, classifier, features, prediction.function, prediction.top_k
         )
         return Scores(images=found)
+
+    async def embed(self, embedding: Embedding, images: list[bytes]) -> Vectors:
+        """Features of texts and images. Raises as `predict`."""
+        self.batcher.require_room(len(images))
+        model = await self._model(embedding)
+        assert isinstance(model, LoadedModel)  # the API refuses mixtures
+        texts, features = await asyncio.gather(
+            _in(self._texts, model.text_features, embedding.texts),
+            self._image_features(model, images),
+        )
+        return Vectors(texts=texts.tolist(), images=[vector.tolist() for vector in features])
 
     def close(self) -> None:
         """Waits for what is being computed; nothing new starts."""
         for pool in (self._decoding, self._towers, self._texts, self._loading):
             pool.shutdown(cancel_futures=True)
 
-    async def _model(self, prediction: Prediction) -> LoadedModel | LoadedMixture:
+    async def _image_features(self, model: Servable, images: list[bytes]) -> list[Tensor]:
+        tensors = await asyncio.gather(
+            *(
+                _in(self._decoding, self._prepare, model, image, place, len(images))
+                for place, image in enumerate(images, start=1)
+            )
+        )
+        return await self.batcher.features(model, tensors)
+
+    async def _model(self, question: Question) -> LoadedModel | LoadedMixture:
         async def load() -> LoadedModel | LoadedMixture:
             cache = self._settings.cache_directory
-            return await _in(
-                self._loading, load_model, prediction, self._store, cache, self._device
-            )
+            return await _in(self._loading, load_model, question, self._store, cache, self._device)
 
-        return await self._models.get(prediction.sha256, load)
+        return await self._models.get(question.sha256, load)
 
     async def _classifier(
         self, prediction: Prediction, model: LoadedModel | LoadedMixture

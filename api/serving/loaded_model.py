@@ -26,7 +26,9 @@ from core.learning.models import (
 from core.learning.zero_shot import build_head
 from core.model_cache import fetch_model
 from core.objects import ObjectStore
-from core.prediction import Function, Prediction, Score
+from core.prediction import Function, Question, Score
+
+TEXTS = 256  # encoded at once: bounds memory at any number of them
 
 
 class Classifier(Protocol):
@@ -123,6 +125,17 @@ class LoadedModel:
         weight = build_head(self.clip, labels, templates).cpu()
         return HeadClassifier(labels, weight, self.clip.scale)
 
+    @torch.inference_mode()
+    def text_features(self, texts: list[str]) -> Tensor:
+        """L2-normalised features (M, D), float32 on the CPU; texts are cut at the context's end."""
+        parts = [
+            self.clip.text_features(
+                self.clip.tokenizer(texts[start : start + TEXTS]).to(self.clip.device)
+            )
+            for start in range(0, len(texts), TEXTS)
+        ]
+        return torch.cat(parts).float().cpu() if parts else torch.empty(0, self.clip.embed_dim)
+
     def trained(self) -> Classifier | None:
         """The trained head, if the model has one."""
         if self.head is None:
@@ -168,17 +181,17 @@ def score(
 
 
 def load_model(
-    prediction: Prediction, store: ObjectStore, cache: Path, device: torch.device
+    question: Question, store: ObjectStore, cache: Path, device: torch.device
 ) -> LoadedModel | LoadedMixture:
-    """The model a prediction names, fetched if need be. Raises StorageFault."""
-    directory = fetch_model(store, cache, prediction.object_key, prediction.sha256)
+    """The model a question names, fetched if need be. Raises StorageFault."""
+    directory = fetch_model(store, cache, question.object_key, question.sha256)
     try:
         mixture = load_mixture(directory)
         if mixture is None:
             return _load_one(directory, device)
         return _load_mixture(directory, mixture, device)
     except (ValueError, OSError) as error:  # a ModelFault is a ValueError
-        raise StorageFault(f"{prediction.model_id} cannot be loaded: {error}.") from error
+        raise StorageFault(f"{question.model_id} cannot be loaded: {error}.") from error
 
 
 def _load_one(directory: Path, device: torch.device) -> LoadedModel:

@@ -99,7 +99,7 @@ def _combine(
         comparisons.leave_out(session, row, error.message)
         return []
     written = asked.model_dump(mode="json", exclude_unset=True)
-    jobs.create(session, comparison.project_id, spec, written)
+    jobs.create(session, comparison.project_id, spec, written, key_id=comparison.key_id)
     comparisons.set_job(session, row, job_id)
     return [job_id]
 
@@ -162,7 +162,7 @@ def _report(
         "method": {"type": REPORT_METHOD},
         "metadata": {"comparison": comparison.id},
     }
-    jobs.create(session, comparison.project_id, spec, asked)
+    jobs.create(session, comparison.project_id, spec, asked, key_id=comparison.key_id)
     comparisons.set_report(session, comparison.id, job_id)
     return [job_id]
 

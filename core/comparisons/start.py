@@ -58,13 +58,21 @@ def check(
     return draft
 
 
-def write(session: Session, project_id: str, draft: Draft, written: dict[str, Any]) -> Comparison:
+def write(
+    session: Session,
+    project_id: str,
+    draft: Draft,
+    written: dict[str, Any],
+    key_id: str | None = None,
+) -> Comparison:
     """The comparison, its contenders and the jobs of those that train, in one transaction.
 
-    `written` is the request as the user wrote it. Ring `core.doorbell` after the commit.
+    `written` is the request as the user wrote it, `key_id` the key it came with. Ring
+    `core.doorbell` after the commit.
     """
     for asked, spec in draft.jobs.values():
-        jobs.create(session, project_id, spec, asked.model_dump(mode="json", exclude_unset=True))
+        body = asked.model_dump(mode="json", exclude_unset=True)
+        jobs.create(session, project_id, spec, body, key_id=key_id)
     rows = [
         {
             "label": contender.label,
@@ -76,7 +84,7 @@ def write(session: Session, project_id: str, draft: Draft, written: dict[str, An
         }
         for contender in draft.plan
     ]
-    return comparisons.create(session, project_id, draft.id, written, rows)
+    return comparisons.create(session, project_id, draft.id, written, rows, key_id=key_id)
 
 
 def _check_combination(asked: JobRequest, theta0: Model) -> None:

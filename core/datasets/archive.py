@@ -5,24 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.datasets.container import Archive, Entry, Format, empty_archive
+from core.datasets.gzip_stream import MAGIC as GZIP
+from core.datasets.gzip_stream import GzipStream
+from core.datasets.labelled import labelled
 from core.datasets.limits import Limits
-from core.datasets.sources import ByteSource, GzipStream, truncated
+from core.datasets.sources import ByteSource, Stream, truncated
 from core.datasets.tar_header import BLOCK_BYTES, is_header
 from core.datasets.tar_reader import TarArchive
-from core.datasets.zip_directory import END_MAGIC
+from core.datasets.zip_directory import END_MAGIC, ends_as_zip
 from core.datasets.zip_reader import ZipArchive
 from core.errors import InvalidDataset, TooLarge
 
-__all__ = ["Archive", "Entry", "Format", "open_archive"]
+__all__ = ["Archive", "Entry", "Format", "needs_libraries", "open_archive"]
+
+_ZSTANDARD, _PARQUET = b"\x28\xb5\x2f\xfd", b"PAR1"
+_ACCEPTED = "a ZIP or TAR archive, plain or compressed with gzip or Zstandard,"
 
 # Known by their first bytes, for a message that helps more than "not an archive".
 _KNOWN = (
-    (b"\x28\xb5\x2f\xfd", "Zstandard data"),
     (b"BZh", "bzip2 data"),
     (b"\xfd7zXZ\x00", "xz data"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"PAR1", "a Parquet file"),
     (b"\xff\xd8\xff", "a single JPEG image"),
     (b"\x89PNG", "a single PNG image"),
     (b"%PDF", "a PDF document"),
@@ -36,10 +40,16 @@ def open_archive(path: Path, limits: Limits) -> Archive:
     """
     source = ByteSource(path)
     try:
-        return _open(source, limits)
+        return labelled(_open(source, limits), limits)
     except BaseException:
         source.close()
         raise
+
+
+def needs_libraries(path: Path) -> bool:
+    """Whether opening it takes more than this room's own readers."""
+    with path.open("rb") as file:
+        return file.read(4) in (_ZSTANDARD, _PARQUET)
 
 
 def _open(source: ByteSource, limits: Limits) -> Archive:
@@ -53,23 +63,44 @@ def _open(source: ByteSource, limits: Limits) -> Archive:
         )
     start = source.at(0, BLOCK_BYTES)
     if start.startswith((b"PK\x03\x04", END_MAGIC)):
+        if is_header(start):
+            raise _two_things("a ZIP and a TAR archive")
         return ZipArchive(source, limits)
-    if start.startswith(b"\x1f\x8b"):
-        _check_tar_within(source, limits)
-        return TarArchive(source, limits, gzipped=True)
+    known = (GZIP, _ZSTANDARD, _PARQUET)
+    if (start.startswith(known) or is_header(start)) and ends_as_zip(source):
+        raise _two_things("another archive and a ZIP archive")
+    if start.startswith(GZIP):
+        _check_tar_within(GzipStream(source, limits), "gzip")
+        return TarArchive(source, limits, "tar.gz", GzipStream)
+    if start.startswith(_ZSTANDARD):
+        from core.datasets.zstandard_stream import ZstandardStream
+
+        _check_tar_within(ZstandardStream(source, limits), "Zstandard")
+        return TarArchive(source, limits, "tar.zst", ZstandardStream)
+    if start.startswith(_PARQUET):
+        from core.datasets.parquet_reader import ParquetArchive
+
+        return ParquetArchive(source, limits)
     if is_header(start):
-        return TarArchive(source, limits, gzipped=False)
+        return TarArchive(source, limits)
     raise _not_an_archive(source, start)
 
 
-def _check_tar_within(source: ByteSource, limits: Limits) -> None:
-    block = GzipStream(source, limits).read(BLOCK_BYTES)
+def _two_things(what: str) -> InvalidDataset:
+    return InvalidDataset(
+        f"The file is {what} at once: what it holds depends on who looks. Make one archive.",
+        code="ambiguous_archive",
+    )
+
+
+def _check_tar_within(stream: Stream, compression: str) -> None:
+    block = stream.read(BLOCK_BYTES)
     if len(block) == BLOCK_BYTES and not any(block):
         return  # an empty tar, which the reader calls so
     if not is_header(block):
         raise InvalidDataset(
-            "The file is gzip data and holds no TAR archive (it starts "
-            f"{block[:16]!r}). Upload a ZIP, TAR or gzipped TAR archive.",
+            f"The file is {compression} data and holds no TAR archive (it starts {block[:16]!r}). "
+            f"Upload {_ACCEPTED}.",
             code="not_an_archive",
         )
 
@@ -95,7 +126,7 @@ def _not_an_archive(source: ByteSource, start: bytes) -> InvalidDataset:
     what = next((name for magic, name in _KNOWN if start.startswith(magic)), None)
     seen = f"It is {what}." if what else f"It starts {start[:16]!r}."
     return InvalidDataset(
-        f"The file is not a ZIP or TAR archive. {seen} Upload a ZIP, TAR or gzipped TAR archive "
-        "with a folder of images for each class.",
+        f"The file is not a ZIP or TAR archive. {seen} Upload {_ACCEPTED} with a folder of images "
+        "for each class.",
         code="not_an_archive",
     )

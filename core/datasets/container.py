@@ -19,7 +19,7 @@ from core.datasets.names import checked_name, folded, is_junk, shown
 from core.datasets.sources import ByteSource
 from core.errors import InvalidDataset, TooLarge
 
-Format = Literal["zip", "tar", "tar.gz"]
+Format = Literal["zip", "tar", "tar.gz", "tar.zst", "webdataset", "csv", "parquet"]
 
 _ARCHIVE_SUFFIXES = (
     *(".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".lz4"),
@@ -58,6 +58,9 @@ class Archive(ABC):
         self._limits = limits
         self.entries: list[Entry] = []
         self.folders: list[str] = []  # explicit folder entries, where the archive has any
+        # Where labels name the images: what the archive itself calls each, and where they lie.
+        self.originals: dict[str, str] = {}
+        self.wrapping = ""
 
     def __enter__(self) -> Self:
         return self

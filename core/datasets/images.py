@@ -24,10 +24,10 @@ from PIL import (  # Named, so that Pillow does not load every decoder it has, f
 )
 from PIL.TiffImagePlugin import TiffImageFile
 
+from core.datasets.image_kinds import FORMATS
 from core.datasets.limits import Limits
 from core.errors import InvalidDataset
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 # A progressive JPEG may have any number of scans, each a pass over all pixels for a few bytes of
 # file. Encoders write about ten.
 MAX_JPEG_SCANS = 100
@@ -78,9 +78,25 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
     meant: EXIF orientation is applied, and 16-bit grey is scaled where Pillow would clip nearly
     all of it to white.
     """
+    return _decoded(data, limits, None)
+
+
+def preview(data: bytes, limits: Limits, side: int) -> tuple[Image.Image, int]:
+    """About what `decode` gives, no longer than `side` pixels, for people to look at; and how
+    many pixels were decoded for it: of a JPEG no more than it takes.
+
+    Raises UnreadableImage.
+    """
+    image = _decoded(data, limits, side)
+    decoded = image.width * image.height
+    image.thumbnail((side, side))
+    return image, decoded
+
+
+def _decoded(data: bytes, limits: Limits, side: int | None) -> Image.Image:
     _check_bytes(data, limits)
     try:
-        return _decode(data, limits)
+        return _decode(data, limits, side)
     except UnreadableImage:
         raise
     except UnidentifiedImageError as error:
@@ -114,10 +130,12 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
         )
 
 
-def _decode(data: bytes, limits: Limits) -> Image.Image:
+def _decode(data: bytes, limits: Limits, side: int | None) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_pixels(image, limits)
         _check_scans(image, data)
+        if side is not None:
+            image.draft("RGB", (2 * side, 2 * side))
         image.load()
         tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
         turn = _TURNS.get(_orientation(image))

@@ -7,8 +7,10 @@ archive without a service's configuration.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.settings import Settings
+if TYPE_CHECKING:  # a process that looks into one archive has no settings, and starts sooner
+    from core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Bytes of an archive: at a position, or as a stream that only goes forward.
 
-`ByteSource` reads with `pread`, so threads can share one open file. `GzipStream` counts what it
-really produces: what a compressed archive says of its own size is not believed.
+`ByteSource` reads with `pread`, so threads can share one open file. What a compressed archive says
+of its own size is not believed: a stream counts what it really produces.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Protocol
 
@@ -32,31 +32,11 @@ class Stream(Protocol):
         """Leave out `count` bytes. Raises InvalidDataset when there are not so many."""
 
 
-def gunzip(source: Path, target: Path, limits: Limits) -> None:
-    """Write what a gzip file decompresses to; a plain copy can be read by position.
-
-    Raises InvalidDataset or TooLarge as reading the archive would.
-    """
-    archive = ByteSource(source)
-    try:
-        stream = GzipStream(archive, limits)
-        with target.open("wb") as out:
-            while block := stream.read(CHUNK_BYTES):
-                out.write(block)
-    finally:
-        archive.close()
-
-
-def is_gzip(path: Path) -> bool:
-    """By its first bytes (RFC 1952, 2.3.1)."""
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
 class ByteSource:
     """A file's bytes by position. Closing it is the archive's business."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = path.open("rb")
         self.size = os.fstat(self._file.fileno()).st_size
 
@@ -97,21 +77,14 @@ class FileStream:
         self.position += count
 
 
-class GzipStream:
-    """What the gzip file decompresses to, counted as it is made (RFC 1952).
-
-    Several members in a row are one stream (pigz and bgzip write such). After the last member
-    only zeros may follow, as tapes pad; anything else would be data that one tool sees and
-    another does not.
-    """
+class Decompressed(ABC):
+    """A stream of what a compressed file holds, counted as it is made."""
 
     def __init__(self, source: ByteSource, limits: Limits) -> None:
         self._source = source
         self._limits = limits
         self._consumed = 0
         self._produced = 0
-        self._pending = b""
-        self._decompressor = zlib.decompressobj(wbits=31)
         self._buffer = b""
         self._buffer_start = 0
         self.position = 0
@@ -126,6 +99,7 @@ class GzipStream:
         missing = count - len(parts[0])
         self._buffer, self._buffer_start = b"", 0
         while missing and (produced := self._produce()):
+            self._count(len(produced))
             parts.append(produced[:missing])
             if len(produced) > missing:
                 self._buffer, self._buffer_start = produced, missing
@@ -140,58 +114,15 @@ class GzipStream:
                 raise truncated(self._source.size)
             count -= skipped
 
+    def write_to(self, target: Path) -> None:
+        """Write all of it: a plain copy can be read by position."""
+        with target.open("wb") as out:
+            while block := self.read(CHUNK_BYTES):
+                out.write(block)
+
+    @abstractmethod
     def _produce(self) -> bytes:
-        """Some more bytes; none at the end."""
-        while True:
-            if self._decompressor.eof and not self._next_member():
-                return b""
-            if not self._pending:
-                self._fill()
-            exhausted = not self._pending
-            try:
-                produced = self._decompressor.decompress(self._pending, CHUNK_BYTES)
-            except zlib.error as error:
-                raise InvalidDataset(
-                    f"The gzip data is damaged near byte {self._consumed}: {error}. Upload the "
-                    "archive again.",
-                    code="archive_corrupt",
-                ) from error
-            ended = self._decompressor.eof
-            self._pending = (
-                self._decompressor.unused_data if ended else self._decompressor.unconsumed_tail
-            )
-            if produced:
-                self._count(len(produced))
-                return produced
-            if exhausted and not ended:
-                raise truncated(self._source.size)
-
-    def _next_member(self) -> bool:
-        if not self._pending:
-            self._fill()
-        while self._pending:
-            if self._pending[0]:
-                break
-            self._pending = self._pending.lstrip(b"\0")
-            if not self._pending:
-                self._fill()
-        if not self._pending:
-            return False
-        if len(self._pending) < 2:
-            self._fill()
-        if not self._pending.startswith(b"\x1f\x8b"):
-            raise InvalidDataset(
-                f"Data that is not gzip follows the gzip data, near byte {self._consumed} of "
-                f"{self._source.size}. Make the archive again.",
-                code="trailing_data",
-            )
-        self._decompressor = zlib.decompressobj(wbits=31)
-        return True
-
-    def _fill(self) -> None:
-        more = self._source.at(self._consumed, CHUNK_BYTES)
-        self._consumed += len(more)
-        self._pending += more
+        """Some more bytes, not many more than CHUNK_BYTES; none at the end."""
 
     def _count(self, produced: int) -> None:
         self._produced += produced

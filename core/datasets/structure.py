@@ -122,9 +122,12 @@ def read_groups(archive: Archive, layout: Layout) -> dict[str, str]:
     if entry is None:
         return {}
     groups.check_size(entry.size)
-    images = {other.name for other in archive.entries if is_image(other.name)}
-    folder = entry.name.removesuffix(groups.FILE_NAME)
-    return parse_groups(archive.read(entry.name), images, folder)
+    images = archive.originals or {
+        other.name: other.name for other in archive.entries if is_image(other.name)
+    }
+    folder = archive.wrapping + entry.name.removesuffix(groups.FILE_NAME)
+    found = parse_groups(archive.read(entry.name), images, folder)
+    return {images[name]: group for name, group in found.items()}
 
 
 def require_trainable(structure: Structure) -> None:

@@ -1,4 +1,4 @@
-"""TAR archives, plain or gzipped: headers parsed strictly, regular files read by position.
+"""TAR archives, plain or compressed: headers parsed strictly, regular files read by position.
 
 Read here rather than by `tarfile`, whose aim is to make the best of any tape: it stops without a
 word at a damaged header (the rest of a data set would be missing), reads an extended header of
@@ -14,6 +14,7 @@ from core.datasets.container import (
     Archive,
     Collector,
     Entry,
+    Format,
     looks_like_archive,
     nested_archive,
     unsupported_entry,
@@ -23,8 +24,8 @@ from core.datasets.names import shown
 from core.datasets.sources import (
     CHUNK_BYTES,
     ByteSource,
+    Decompressed,
     FileStream,
-    GzipStream,
     Stream,
     truncated,
 )
@@ -48,12 +49,19 @@ _KINDS = {
 class TarArchive(Archive):
     """A TAR archive whose every header was checked when it was opened.
 
-    A gzipped one is decompressed once for that, and once more for each `iterate` or `read`.
+    A compressed one is decompressed once for that, and once more for each `iterate` or `read`.
     """
 
-    def __init__(self, source: ByteSource, limits: Limits, *, gzipped: bool) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        limits: Limits,
+        format: Format = "tar",
+        decompressed: type[Decompressed] | None = None,
+    ) -> None:
         super().__init__(source, limits)
-        self.format = "tar.gz" if gzipped else "tar"
+        self.format = format
+        self._decompressed = decompressed
         collector = Collector(limits)
         stream = self._stream()
         for header in _headers(stream):
@@ -71,9 +79,9 @@ class TarArchive(Archive):
         self.entries, self.folders = collector.entries, collector.folders
 
     def _stream(self) -> Stream:
-        if self.format == "tar.gz":
-            return GzipStream(self._source, self._limits)
-        return FileStream(self._source)
+        if self._decompressed is None:
+            return FileStream(self._source)
+        return self._decompressed(self._source, self._limits)
 
     def _read(self, entries: list[Entry]) -> Iterator[tuple[str, bytes]]:
         stream = self._stream()

@@ -23,7 +23,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 _HEADER = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 _MAX_COMMENT_BYTES = 0xFFFF
 _ABSENT_16, _ABSENT_32 = 0xFFFF, 0xFFFFFFFF  # "see the ZIP64 field"
-_ZIP64_FIELD = 0x0001
+_ZIP64_FIELD, _UNICODE_NAME_FIELD = 0x0001, 0x7075
 _UTF8_FLAG = 0x0800
 
 
@@ -89,6 +89,11 @@ def find_directory(source: ByteSource, limits: Limits) -> Directory:
     return Directory(offset, size, count)
 
 
+def ends_as_zip(source: ByteSource) -> bool:
+    """Whether a tool that looks at the end would take the file for a ZIP archive."""
+    return bool(_end_records(source)[0])
+
+
 def read_directory(source: ByteSource, directory: Directory) -> Iterator[DirectoryEntry]:
     """The directory's records in order, without holding more than a piece of it."""
     buffer, start = b"", 0
@@ -135,17 +140,7 @@ def damaged(what: str) -> InvalidDataset:
 
 
 def _find_end(source: ByteSource) -> tuple[int, tuple[int, ...]]:
-    tail_offset = max(0, source.size - _END.size - _MAX_COMMENT_BYTES)
-    tail = source.at(tail_offset, source.size - tail_offset)
-    fitting: list[tuple[int, tuple[int, ...]]] = []
-    position = tail.find(END_MAGIC)
-    seen = position >= 0
-    while position >= 0:
-        if position + _END.size <= len(tail):
-            fields = _END.unpack_from(tail, position)
-            if position + _END.size + fields[7] == len(tail):
-                fitting.append((tail_offset + position, fields))
-        position = tail.find(END_MAGIC, position + 1)
+    fitting, seen = _end_records(source)
     if len(fitting) > 1:
         raise InvalidDataset(
             "The archive has two end records, so two tools could read two different archives. "
@@ -163,6 +158,22 @@ def _find_end(source: ByteSource) -> tuple[int, tuple[int, ...]]:
             code="trailing_data",
         )
     raise truncated(source.size)
+
+
+def _end_records(source: ByteSource) -> tuple[list[tuple[int, tuple[int, ...]]], bool]:
+    """End records whose comment ends with the file, and whether anything looked like one."""
+    tail_offset = max(0, source.size - _END.size - _MAX_COMMENT_BYTES)
+    tail = source.at(tail_offset, source.size - tail_offset)
+    fitting: list[tuple[int, tuple[int, ...]]] = []
+    position = tail.find(END_MAGIC)
+    seen = position >= 0
+    while position >= 0:
+        if position + _END.size <= len(tail):
+            fields = _END.unpack_from(tail, position)
+            if position + _END.size + fields[7] == len(tail):
+                fitting.append((tail_offset + position, fields))
+        position = tail.find(END_MAGIC, position + 1)
+    return fitting, seen
 
 
 def _read_end64(source: ByteSource, locator: bytes, end_offset: int) -> tuple[int, tuple[int, ...]]:
@@ -185,9 +196,10 @@ def _parse(buffer: bytes, start: int) -> DirectoryEntry:
     name_end = start + _HEADER.size + name_size
     raw_name = buffer[start + _HEADER.size : name_end]
     name = _decode(raw_name, flags)
+    extra = buffer[name_end : name_end + extra_size]
+    _check_unicode_name(extra, name)
     needed = [value == _ABSENT_32 for value in (size, stored_size, header_offset)]
     if any(needed):
-        extra = buffer[name_end : name_end + extra_size]
         wide = iter(zip64_values(extra, sum(needed), name))
         size = next(wide) if needed[0] else size
         stored_size = next(wide) if needed[1] else stored_size
@@ -199,6 +211,22 @@ def _parse(buffer: bytes, start: int) -> DirectoryEntry:
     return DirectoryEntry(
         *(raw_name, name, flags, method, crc32, stored_size, size, header_offset, unix_mode)
     )
+
+
+def _check_unicode_name(extra: bytes, name: str) -> None:
+    """Some tools believe a second name in the extra field (4.6.9): it must be the same."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, position)
+        second = extra[position + 9 : position + 4 + size]
+        if kind == _UNICODE_NAME_FIELD and second != name.encode():
+            raise InvalidDataset(
+                f"The entry {shown(name)} has a second name, "
+                f"{shown(second.decode('utf-8', 'backslashreplace'))}. Make the archive again with "
+                "UTF-8 names.",
+                code="header_mismatch",
+            )
+        position += 4 + size
 
 
 def _decode(raw_name: bytes, flags: int) -> str:

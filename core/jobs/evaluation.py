@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidSpec
+from core.jobs.faults import Faults
 from core.jobs.request import EvaluationRequest
 from core.jobs.spec import id_split
 from core.learning.effective_robustness import InsufficientBaselines, require_line
@@ -30,17 +31,22 @@ class Evaluation:
     averages: dict[str, list[str]]
 
 
-def resolve_evaluation(request: EvaluationRequest, splits: Sequence[str]) -> Evaluation:
-    """For a job with splits of these names. Raises InvalidSpec naming the choices."""
-    corruptions = _corruptions(request, splits)
+def resolve_evaluation(
+    request: EvaluationRequest, splits: Sequence[str], faults: Faults | None = None
+) -> Evaluation:
+    """For a job with splits of these names. Raises InvalidSpec naming the choices, or leaves it
+    with `faults`."""
+    faults = faults or Faults()
+    corruptions = faults.attempt(_corruptions, request, splits) or []
     shifted = [name for name in splits if name not in _ID_SPLITS]
-    _check_baselines(request, [*shifted, *corruptions], splits)
+    for name, baselines in request.baselines.items():
+        faults.attempt(_check_baselines, name, baselines, [*shifted, *corruptions], splits)
     validation = ["val"] if "train" in splits and "val" not in splits else []
     scored = [name for name in splits if name != "train"] + validation + corruptions
     averages = {SHIFTED_AVERAGE: shifted, CORRUPTIONS_AVERAGE: corruptions}
     averages = {name: members for name, members in averages.items() if members}
     for name, members in request.averages.items():
-        _check_average(name, members, scored)
+        faults.attempt(_check_average, name, members, scored)
         averages[name] = list(members)
     return Evaluation(corruptions, averages)
 
@@ -79,33 +85,35 @@ def _corruptions(request: EvaluationRequest, splits: Sequence[str]) -> list[str]
 
 
 def _check_baselines(
-    request: EvaluationRequest, shifted: Sequence[str], splits: Sequence[str]
+    name: str,
+    baselines: Sequence[tuple[float, float]],
+    shifted: Sequence[str],
+    splits: Sequence[str],
 ) -> None:
-    for name, baselines in request.baselines.items():
-        param = f"evaluation.baselines.{name}"
-        if name not in shifted:
-            has = f"they are {', '.join(shifted)}" if shifted else "it has none"
-            raise InvalidSpec(
-                f"{param} names no shifted split of the job; {has}.",
-                code="unknown_split",
-                param=param,
-            )
-        if id_split(splits) is None:
-            raise InvalidSpec(
-                f"{param} compares accuracy on {name} with that on test, or on val, and the job "
-                f"has neither (its splits are {', '.join(splits)}). Add one, or leave it out.",
-                code="no_id_split",
-                param=param,
-            )
-        try:
-            require_line(baselines)
-        except ValueError as error:
-            few = isinstance(error, InsufficientBaselines)
-            raise InvalidSpec(
-                f"{param}: {error}.",
-                code="insufficient_baselines" if few else "invalid_baselines",
-                param=param,
-            ) from error
+    param = f"evaluation.baselines.{name}"
+    if name not in shifted:
+        has = f"they are {', '.join(shifted)}" if shifted else "it has none"
+        raise InvalidSpec(
+            f"{param} names no shifted split of the job; {has}.",
+            code="unknown_split",
+            param=param,
+        )
+    if id_split(splits) is None:
+        raise InvalidSpec(
+            f"{param} compares accuracy on {name} with that on test, or on val, and the job "
+            f"has neither (its splits are {', '.join(splits)}). Add one, or leave it out.",
+            code="no_id_split",
+            param=param,
+        )
+    try:
+        require_line(baselines)
+    except ValueError as error:
+        few = isinstance(error, InsufficientBaselines)
+        raise InvalidSpec(
+            f"{param}: {error}.",
+            code="insufficient_baselines" if few else "invalid_baselines",
+            param=param,
+        ) from error
 
 
 def _check_average(name: str, members: Sequence[str], scored: Sequence[str]) -> None:

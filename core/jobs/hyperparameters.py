@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import InvalidSpec
+from core.jobs.faults import Several
 from core.jobs.request import JobRequest
 from core.learning.methods import registry
 from core.learning.methods.base import Method
@@ -104,7 +105,7 @@ def _check_shape(request: JobRequest) -> None:
         )
 
 
-def _explain(method: type[Method], error: ValidationError, where: str) -> InvalidSpec:
+def _explain(method: type[Method], error: ValidationError, where: str) -> Several:
     properties = method.Hyperparameters.model_json_schema()["properties"]
     sentences: dict[str, str] = {}
     for finding in error.errors():
@@ -118,13 +119,13 @@ def _explain(method: type[Method], error: ValidationError, where: str) -> Invali
             sentences[name] = f"{name} is {seen}; it must be {allowed(properties[name])}."
         else:
             sentences[name] = f"{finding['msg'].removeprefix('Value error, ')}."
-    first = next(iter(sentences))
     unknown_only = all(finding["type"] == "extra_forbidden" for finding in error.errors())
-    return InvalidSpec(
-        " ".join(list(sentences.values())[:MAX_SENTENCES]),
-        code="unknown_hyperparameter" if unknown_only else "invalid_hyperparameter",
-        param=f"{where}.{first}" if first else where,
-    )
+    code = "unknown_hyperparameter" if unknown_only else "invalid_hyperparameter"
+    each = [
+        InvalidSpec(sentence, code=code, param=f"{where}.{name}" if name else where)
+        for name, sentence in sentences.items()
+    ]
+    return Several(each, " ".join(list(sentences.values())[:MAX_SENTENCES]), code=code)
 
 
 def _unknown(method: type[Method], name: str, known: list[str]) -> str:

@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from core.jobs.checkpoint import StoredPart
+from core.jobs.details import Details
 
 Phase = Literal["preparing", "zero_shot", "training", "combining", "evaluating", "exporting"]
+PEAK_MEMORY = "Peak memory"  # how the event begins that says it; `peak_memory_bytes` in its data
 FailureReason = Literal[
     "invalid_dataset",
     "invalid_spec",
@@ -47,7 +49,7 @@ class Event(_Message):
     type: Literal["event"] = "event"
     level: Literal["info", "warn", "error"] = "info"
     message: str
-    data: dict[str, Any] | None = None
+    data: Details | None = None
 
 
 class Metrics(_Message):

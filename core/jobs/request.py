@@ -22,6 +22,7 @@ from core.ids import SUFFIX
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ShiftName = Annotated[str, StringConstraints(max_length=64)]
 MAX_METADATA_PAIRS = 16
+_CLOSED: dict[str, Any] = {"additionalProperties": False}  # names of another pattern are refused
 
 
 def _is_small(metadata: dict[str, str]) -> dict[str, str]:
@@ -74,6 +75,7 @@ class EvaluationRequest(BaseModel):
     baselines: dict[SplitName, list[tuple[float, float]]] = Field(
         default_factory=dict,
         max_length=64,
+        json_schema_extra=_CLOSED,
         description="For effective robustness: of each shifted split named, (ID accuracy, shifted "
         "accuracy) of models trained without zero-shot weights, shares from 0 to 1. At least 3, "
         "whose ID accuracies span 10 points; ID is `test`, or `val` without one.",
@@ -81,6 +83,7 @@ class EvaluationRequest(BaseModel):
     averages: dict[SplitName, list[SplitName]] = Field(
         default_factory=dict,
         max_length=32,
+        json_schema_extra=_CLOSED,
         description="Means over splits, by name, each with equal weight. `shifted` (all shifted "
         "splits) and `corruptions` (all built-in ones) are there unless given otherwise.",
     )

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from core.datasets.structure import Structure, require_scorable, require_trainable, single_split
-from core.errors import InvalidDataset, InvalidSpec
+from core.errors import InvalidDataset, InvalidRequest, InvalidSpec
 from core.ids import MODEL_ID, checkpoint_model_id, fine_tuned_model_id
 from core.jobs.evaluation import require_free_name, resolve_evaluation
+from core.jobs.faults import Faults
 from core.jobs.held_out import find_held_out, require_new
 from core.jobs.hyperparameters import find_method, resolve_hyperparameters
 from core.jobs.inputs import require_fitting, require_one_model, resolve_inputs
@@ -46,31 +47,65 @@ _LARGEST_STEP = 10_000_000
 
 def resolve_job(request: JobRequest, *, lookup: Lookup, settings: Settings, job_id: str) -> JobSpec:
     """The specification of the job. Raises InvalidSpec or InvalidDataset, `param` set."""
-    request = with_recipe(request)
-    method = find_method(request)
-    theta0 = find_model(request.model, lookup, "model")
-    require_fit(method, theta0)
-    if method.kind != "evaluation":
-        require_one_model(theta0, "model")
-    data = _resolve_data(request, lookup, scores_only=method.kind == "evaluation")
-    inputs = resolve_inputs(request, method, theta0, data.classes, lookup)
-    hyperparameters = resolve_hyperparameters(method, request, data.n_train)
+    spec = _resolve(request, lookup, settings, job_id, Faults())
+    assert spec is not None  # or a fault was raised
+    return spec
+
+
+def check_job(
+    request: JobRequest, *, lookup: Lookup, settings: Settings, job_id: str
+) -> tuple[JobSpec | None, list[InvalidRequest]]:
+    """The specification, or everything that is wrong with the request."""
+    faults = Faults(collect=True)
+    spec = _resolve(request, lookup, settings, job_id, faults)
+    return spec, faults.found
+
+
+def _resolve(
+    request: JobRequest, lookup: Lookup, settings: Settings, job_id: str, faults: Faults
+) -> JobSpec | None:
+    """None when there are faults. What needs something that is at fault is not checked."""
+    request = faults.attempt(with_recipe, request) or request
+    method = faults.attempt(find_method, request)
+    theta0 = faults.attempt(find_model, request.model, lookup, "model")
+    scores_only = method is None or method.kind == "evaluation"
+    if method is not None and theta0 is not None:
+        faults.attempt(require_fit, method, theta0)
+        if not scores_only:
+            faults.attempt(require_one_model, theta0, "model")
+    data = _resolve_data(request, lookup, faults, scores_only=scores_only)
+    inputs, hyperparameters = None, None
+    if method is not None and theta0 is not None and data is not None:
+        inputs = faults.attempt(resolve_inputs, request, method, theta0, data.classes, lookup)
+    if method is not None:
+        n_train = 1 if data is None else data.n_train  # says whether they are right, not what
+        hyperparameters = faults.attempt(resolve_hyperparameters, method, request, n_train)
+    model_id = None if theta0 is None else faults.attempt(_model_id, request, theta0, job_id)
+    evaluation = None
+    if data is not None:
+        names = list(dict.fromkeys([*(split.name for split in data.splits), *data.missing]))
+        evaluation = resolve_evaluation(request.evaluation, names, faults)
+    if method is None or theta0 is None or data is None or inputs is None:
+        return None
+    seeds = faults.attempt(resolve_seeds, request, method, inputs)
     held_out = find_held_out([theta0, *inputs], data.splits, lookup)
-    if issubclass(method, Combination):
+    if issubclass(method, Combination) and hyperparameters is not None:
         combination = method(hyperparameters)
-        require_fitting(combination, inputs)
-        require_new(held_out, combination)
-    evaluation = resolve_evaluation(request.evaluation, [split.name for split in data.splits])
+        faults.attempt(require_fitting, combination, inputs)
+        faults.attempt(require_new, held_out, combination)
+    if faults.found or hyperparameters is None or model_id is None:
+        return None
+    assert evaluation is not None and seeds is not None
     return JobSpec(
         job_id=job_id,
         method=method.name,
         hyperparameters=hyperparameters,
         theta0=reference(theta0),
         inputs=[reference(model) for model in inputs],
-        model_id=_model_id(request, theta0, job_id),
+        model_id=model_id,
         datasets=list(data.datasets.values()),
         splits=data.splits,
-        seeds=resolve_seeds(request, method, inputs),
+        seeds=seeds,
         held_out_seed=held_out.seed,
         held_out_is_new=held_out.conflict is None,
         alphas=sorted(set(request.evaluation.alphas)) if method.kind == "training" else [],
@@ -132,6 +167,7 @@ class _Data:
     classes: list[str]  # columns of the head: those of the first split, as the trainer has them
     datasets: dict[str, DatasetReference] = field(default_factory=dict)
     splits: list[SplitReference] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # names of splits whose files are at fault
 
     @property
     def n_train(self) -> int:
@@ -142,7 +178,27 @@ class _Data:
         return max(1, total - held_out)
 
 
-def _resolve_data(request: JobRequest, lookup: Lookup, *, scores_only: bool) -> _Data:
+def _resolve_data(
+    request: JobRequest, lookup: Lookup, faults: Faults, *, scores_only: bool
+) -> _Data | None:
+    """None when the training file is at fault; other files are then only looked for."""
+    data = faults.attempt(_open_training, request, lookup, scores_only=scores_only)
+    if request.validation_file is not None:
+        file = request.validation_file
+        _attempt_split(data, lookup, faults, _VAL, file, "validation_file")
+    for number, split in enumerate(request.evaluation.splits):
+        param = f"evaluation.splits.{number}"
+        faults.attempt(_require_not_train, split.name, f"{param}.name")
+        faults.attempt(require_free_name, split.name, f"{param}.name")
+        _attempt_split(
+            data, lookup, faults, split.name, split.file, f"{param}.file", split.selection
+        )
+    if data is not None:
+        faults.attempt(_check_split_names, data.splits)
+    return data
+
+
+def _open_training(request: JobRequest, lookup: Lookup, *, scores_only: bool) -> _Data:
     purposes = SCORING_PURPOSES if scores_only else TRAINING_PURPOSES
     structure, dataset = _open_file(request.training_file, "training_file", purposes, lookup)
     with _blaming("training_file"):
@@ -158,15 +214,22 @@ def _resolve_data(request: JobRequest, lookup: Lookup, *, scores_only: bool) -> 
             data.splits.append(
                 SplitReference(name=name, version=dataset.version, archive_split=name)
             )
-    if request.validation_file is not None:
-        _add_split(data, lookup, _VAL, request.validation_file, "validation_file")
-    for number, split in enumerate(request.evaluation.splits):
-        param = f"evaluation.splits.{number}"
-        _require_not_train(split.name, f"{param}.name")
-        require_free_name(split.name, f"{param}.name")
-        _add_split(data, lookup, split.name, split.file, f"{param}.file", split.selection)
-    _check_split_names(data.splits)
     return data
+
+
+def _attempt_split(
+    data: _Data | None,
+    lookup: Lookup,
+    faults: Faults,
+    name: str,
+    file_id: str,
+    param: str,
+    selection: bool = False,
+) -> None:
+    if data is None:
+        faults.attempt(_open_file, file_id, param, SCORING_PURPOSES, lookup)
+    elif not faults.attempt(_add_split, data, lookup, name, file_id, param, selection):
+        data.missing.append(name)
 
 
 def _main_split_first(structure: Structure) -> list[str]:
@@ -194,8 +257,9 @@ def _require_not_train(name: str, param: str) -> None:
 
 
 def _add_split(
-    data: _Data, lookup: Lookup, name: str, file_id: str, param: str, selection: bool = False
-) -> None:
+    data: _Data, lookup: Lookup, name: str, file_id: str, param: str, selection: bool
+) -> bool:
+    """True: it is there."""
     structure, dataset = _open_file(file_id, param, SCORING_PURPOSES, lookup)
     with _blaming(param):
         archive_split = single_split(structure)
@@ -206,6 +270,7 @@ def _add_split(
             name=name, version=dataset.version, archive_split=archive_split, selection=selection
         )
     )
+    return True
 
 
 def _open_file(

@@ -9,6 +9,7 @@ from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
+from core.records import deliveries
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.pages import Order, Page, paginate
@@ -25,6 +26,8 @@ def create(
     comparison_id: str,
     request: Mapping[str, Any],
     contenders: Sequence[Mapping[str, Any]],
+    *,
+    key_id: str | None = None,
 ) -> Comparison:
     """A new comparison and its contenders, in order: label, method, of, and job_id where there
     is a job already."""
@@ -32,6 +35,7 @@ def create(
         insert(Comparison).values(
             id=comparison_id,
             project_id=project_id,
+            key_id=key_id,
             request=dict(request),
             status="running",
             user_metadata=request.get("metadata"),
@@ -120,6 +124,7 @@ def finish(session: Session, comparison: Comparison, status: str, error: str | N
         verdict=_verdict(session, comparison.report_job),
         finished_at=now(),
     )
+    deliveries.emit(session, comparison.project_id, f"comparison.{status}", comparison.id)
 
 
 def request_cancel(session: Session, project_id: str, comparison_id: str) -> Comparison:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.clock import now
+from core.records.pages import Order, Page, paginate
 from core.records.rows import every, first, insert_missing
-from core.records.tables import DatasetVersion
+from core.records.tables import DatasetVersion, File
 
 
 def create(
@@ -58,6 +59,57 @@ def get(session: Session, project_id: str, version: str) -> DatasetVersion:
     return row
 
 
+def get_listed(session: Session, project_id: str, version: str) -> DatasetVersion:
+    """The same, of a version that a file of the project still holds."""
+    row = first(
+        session,
+        select(DatasetVersion).where(
+            DatasetVersion.project_id == project_id,
+            DatasetVersion.id == version,
+            _is_held(project_id),
+        ),
+        DatasetVersion,
+    )
+    if row is None:
+        raise NotFound(
+            f"There is no dataset {version!r}; list yours with GET /v1/datasets.",
+            param="dataset_id",
+        )
+    return row
+
+
+def list_datasets(
+    session: Session,
+    project_id: str,
+    *,
+    filename: str | None = None,
+    after: str | None = None,
+    order: Order = "desc",
+    limit: int = 20,
+) -> Page[DatasetVersion]:
+    """One page of the versions that files of the project hold; of those called `filename`."""
+    owned = DatasetVersion.project_id == project_id
+    held = _is_held(project_id, filename)
+    return paginate(session, DatasetVersion, owned, [held], after=after, order=order, limit=limit)
+
+
+def files_of(session: Session, project_id: str, versions: Iterable[str]) -> dict[str, list[File]]:
+    """The files that hold each version, newest first."""
+    found: dict[str, list[File]] = {version: [] for version in versions}
+    statement = (
+        select(File)
+        .where(
+            File.project_id == project_id,
+            File.dataset_version.in_(found),
+            File.deleted_at.is_(None),
+        )
+        .order_by(File.created_at.desc(), File.id.desc())
+    )
+    for row in every(session, statement, File):
+        found[str(row.dataset_version)].append(row)
+    return found
+
+
 def unchecked(session: Session, project_id: str, versions: Iterable[str]) -> list[DatasetVersion]:
     """Which of these versions nobody has read image by image yet."""
     return every(
@@ -86,3 +138,14 @@ def mark_checked(
         )
         .values(index_key=index_key, summary=summary, checked_at=now())
     )
+
+
+def _is_held(project_id: str, filename: str | None = None) -> ColumnElement[bool]:
+    conditions = [
+        File.project_id == project_id,
+        File.dataset_version == DatasetVersion.id,
+        File.deleted_at.is_(None),
+    ]
+    if filename is not None:
+        conditions.append(File.filename == filename)
+    return exists().where(*conditions)

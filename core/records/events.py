@@ -7,7 +7,7 @@ transaction that fails leaves no gap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from core.records.tables import Job, JobEvent
 
 Level = Literal["info", "warn", "error"]
 MAX_MESSAGE = 8192  # characters; longer messages are cut
+_IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Line:
     message: str
     level: Level = "info"
     data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened to a job after a sequence."""
+
+    rows: list[JobEvent]  # oldest first
+    status: str
+    last: int  # sequence of the newest event there is; there may be more than `rows`
 
 
 def append(session: Session, job_id: str, lines: Sequence[Line]) -> None:
@@ -82,6 +92,32 @@ def list_events(
     if not items:
         _require_job(session, project_id, job_id)
     return cut(items, limit)
+
+
+def news(session: Session, seen: Mapping[str, int], limit: int = 100) -> dict[str, News]:
+    """Of each job (id to the last sequence seen) its next events, at most `limit`, and its status.
+
+    Costs a look at each job's row, and a query for each that has news.
+    """
+    found = {}
+    for job_id, status, next_sequence in _standings(session, sorted(seen)):
+        rows = []
+        if next_sequence - 1 > seen[job_id]:
+            unseen = (JobEvent.job_id == job_id, JobEvent.sequence > seen[job_id])
+            by_sequence = select(JobEvent).where(*unseen).order_by(JobEvent.sequence)
+            rows = every(session, by_sequence.limit(limit), JobEvent)
+        found[job_id] = News(rows, status, next_sequence - 1)
+    return found
+
+
+def _standings(session: Session, job_ids: Sequence[str]) -> Iterable[tuple[str, str, int]]:
+    """Status and next sequence, read before the events: whoever sees that a job has ended can
+    then see its last event too."""
+    for start in range(0, len(job_ids), _IDS_PER_QUERY):
+        batch = job_ids[start : start + _IDS_PER_QUERY]
+        columns = select(Job.id, Job.status, Job.next_event_sequence).where(Job.id.in_(batch))
+        for row in session.execute(columns).all():
+            yield row.id, row.status, row.next_event_sequence
 
 
 def _require_job(session: Session, project_id: str, job_id: str) -> None:

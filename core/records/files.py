@@ -16,6 +16,7 @@ from core.records.rows import every, first
 from core.records.tables import File
 
 RESULT_PURPOSE = "fine-tune-results"
+_MANY = 1000  # values of one query
 
 
 def create(
@@ -32,6 +33,7 @@ def create(
     status: str = "processed",
     status_details: str | None = None,
     job_id: str | None = None,
+    key_id: str | None = None,
 ) -> File:
     """The row of a file whose object is stored already."""
     row = first(
@@ -50,6 +52,7 @@ def create(
             dataset_version=dataset_version,
             structure=structure,
             job_id=job_id,
+            key_id=key_id,
             created_at=now(),
         )
         .returning(File),
@@ -71,6 +74,19 @@ def get(session: Session, project_id: str, file_id: str, *, param: str | None = 
     if row is None:
         raise _no_file(file_id, param)
     return row
+
+
+def get_many(session: Session, project_id: str, file_ids: Iterable[str]) -> dict[str, File]:
+    """The project's files among these ids, by id."""
+    wanted, found = list(file_ids), {}
+    for start in range(0, len(wanted), _MANY):
+        statement = select(File).where(
+            File.project_id == project_id,
+            File.id.in_(wanted[start : start + _MANY]),
+            File.deleted_at.is_(None),
+        )
+        found.update({row.id: row for row in every(session, statement, File)})
+    return found
 
 
 def list_files(

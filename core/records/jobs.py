@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.jobs.spec import JobSpec
-from core.records import checkpoints, datasets, events, outbox, states, transitions
+from core.records import (
+    checkpoints,
+    datasets,
+    events,
+    job_metadata,
+    outbox,
+    states,
+    transitions,
+)
 from core.records.clock import now
 from core.records.events import Line
 from core.records.pages import Order, Page, paginate
@@ -23,11 +31,19 @@ from core.records.rows import every, first
 from core.records.tables import Job, JobTransition
 
 
-def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[str, Any]) -> Job:
+def create(
+    session: Session,
+    project_id: str,
+    spec: JobSpec,
+    request: Mapping[str, Any],
+    *,
+    key_id: str | None = None,
+) -> Job:
     """A new job with its first transition, its first event and its doorbell.
 
-    `request` is the body as the user wrote it. The job waits in `validating_files` while one of
-    its dataset versions is unchecked, else in `queued`. Ring `core.doorbell` after the commit.
+    `request` is the body as the user wrote it, `key_id` the key it came with. The job waits in
+    `validating_files` while one of its dataset versions is unchecked, else in `queued`. Ring
+    `core.doorbell` after the commit.
     """
     versions = [dataset.version for dataset in spec.datasets]
     unchecked = datasets.unchecked(session, project_id, versions)
@@ -38,6 +54,7 @@ def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[st
         .values(
             id=spec.job_id,
             project_id=project_id,
+            key_id=key_id,
             request=dict(request),
             spec=spec.model_dump(mode="json"),
             spec_digest=spec_digest(spec),
@@ -60,6 +77,7 @@ def create(session: Session, project_id: str, spec: JobSpec, request: Mapping[st
         Job,
     )
     assert job is not None
+    job_metadata.add(session, job)
     transitions.record(session, job, None, None)
     events.append(session, job.id, [Line(f"Created fine-tuning job: {job.id}")])
     outbox.add(session, job)
@@ -76,12 +94,21 @@ def list_jobs(
     project_id: str,
     *,
     status: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    without_metadata: bool = False,
     after: str | None = None,
     order: Order = "desc",
     limit: int = 20,
 ) -> Page[Job]:
-    """One page of the project's jobs."""
+    """One page of the project's jobs: all, those that have all of these pairs, or those that have
+    no metadata."""
     filters: list[ColumnElement[bool]] = [] if status is None else [Job.status == status]
+    if metadata:
+        return job_metadata.list_jobs(
+            session, project_id, metadata, filters, after=after, order=order, limit=limit
+        )
+    if without_metadata:
+        filters.append(Job.user_metadata.is_(None))
     return paginate(
         session, Job, Job.project_id == project_id, filters, after=after, order=order, limit=limit
     )

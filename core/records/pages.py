@@ -15,13 +15,40 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.records.rows import every
-from core.records.tables import Comparison, File, Job, Model
+from core.records.tables import (
+    ApiKey,
+    AuditLine,
+    Comparison,
+    DatasetVersion,
+    File,
+    Job,
+    Model,
+    Project,
+    Upload,
+    UploadPart,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 Order = Literal["asc", "desc"]
 MAX_LIMIT = 1000
 
 Item = TypeVar("Item")
-Listed = TypeVar("Listed", Comparison, File, Job, Model)
+Listed = TypeVar(
+    "Listed",
+    ApiKey,
+    AuditLine,
+    Comparison,
+    DatasetVersion,
+    File,
+    Job,
+    Model,
+    Project,
+    Upload,
+    UploadPart,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 
 @dataclass(frozen=True)

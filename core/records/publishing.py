@@ -157,6 +157,7 @@ def _insert_files(
                 "sha256": item.sha256,
                 "object_key": item.object_key,
                 "job_id": job.id,
+                "key_id": job.key_id,
                 "created_at": published_at + place * _ORDER_STEP,
             }
             for place, item in enumerate(rows.values())

@@ -65,6 +65,15 @@ def upsert(
         session.execute(statement, values)
 
 
+def add_up(
+    session: Session, kind: type[Base], values: dict[str, Any], key: Sequence[str], column: str
+) -> None:
+    """Inserts a row; where the key exists, `column` grows by the new value."""
+    statement = _insert(session, kind).values(**values)
+    grown = kind.__table__.columns[column] + statement.excluded[column]
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_={column: grown}))
+
+
 _PLAIN = {"synchronize_session": False}
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -40,6 +41,7 @@ STATUS_REASONS = (
 )
 
 COMPARISON_STATUSES = ("running", "cancelling", "succeeded", "failed", "cancelled")
+UPLOAD_STATUSES = ("pending", "completed", "cancelled", "expired")
 
 # SQLite numbers rows by itself only where the primary key's type is INTEGER.
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -81,18 +83,87 @@ class Project(Base):
 
 
 class ApiKey(Base):
-    """A secret's SHA-256. The secret has 256 random bits, so one round of hashing is enough."""
+    """Who asks: a name, what it may do, until when. What it is known by is in `key_secrets`."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
-    hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON())  # core.access.scopes
     prefix: Mapped[str]  # the secret's first characters, shown so that a person can tell keys apart
     created_at: Mapped[float]
+    expires_at: Mapped[float | None]
     last_used_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+
+
+class KeySecret(Base):
+    """A digest that opens a key: one, and for a while after a rotation the one before it too.
+
+    The secret has 256 random bits, so one round of hashing is enough.
+    """
+
+    __tablename__ = "key_secrets"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    keyed_with: Mapped[str | None]  # KeyHash.fingerprint; NULL is a bare SHA-256, which opens none
+    created_at: Mapped[float]
+    valid_until: Mapped[float | None]
+
+
+class LimitRow(Base):
+    """What a key or a project is limited to (core.access.limits). No row: to nothing."""
+
+    __tablename__ = "limits"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)  # of the key or the project
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    requests_per_minute: Mapped[int | None]
+    concurrent_jobs: Mapped[int | None]
+    stored_bytes: Mapped[int | None]
+    device_seconds_per_month: Mapped[int | None]
+
+
+class RateBucket(Base):
+    """Requests a limited key or project may still make; it fills up again as time passes."""
+
+    __tablename__ = "rate_buckets"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    tokens: Mapped[float]
+    filled_at: Mapped[float]  # when there were that many
+
+
+class RequestCount(Base):
+    """How many requests a key made in a month."""
+
+    __tablename__ = "request_counts"
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)  # YYYY-MM, of UTC
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    requests: Mapped[int]
+
+
+class AuditLine(Base):
+    """One change: who made it to what, when, from where. Written with the change, never changed."""
+
+    __tablename__ = "audit_lines"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))  # whose thing was changed
+    key_id: Mapped[str | None]  # NULL is the operator at the command line
+    action: Mapped[str]
+    object_id: Mapped[str]
+    address: Mapped[str | None]
+    request_id: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float]
 
 
 class File(Base):
@@ -120,14 +191,60 @@ class File(Base):
     dataset_version: Mapped[str | None]
     structure: Mapped[dict[str, Any] | None]  # splits and classes, as read from the archive's names
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    key_id: Mapped[str | None]  # of the key that made it or its job; NULL where that was not noted
     created_at: Mapped[float]
     deleted_at: Mapped[float | None]
+
+
+class Upload(Base):
+    """A file on its way in, in parts. When it has ended, the sweeper deletes the parts' objects."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        _one_of("status", UPLOAD_STATUSES),
+        CheckConstraint("(status = 'pending') = (ended_at IS NULL)", name="ended"),
+        CheckConstraint("(status = 'completed') = (file_id IS NOT NULL)", name="file"),
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "purged_at", "ended_at"),  # what the sweeper looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    mime_type: Mapped[str]
+    bytes: Mapped[int]  # as declared: the parts must hold exactly as many
+    status: Mapped[str]
+    file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
+    completing_until: Mapped[float | None]  # an API process puts the parts together until then
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    purged_at: Mapped[float | None]  # when the sweeper deleted the parts' objects
+
+
+class UploadPart(Base):
+    """Bytes of an upload. One sent twice is one: `slot` is its number, or else its digest."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = (UniqueConstraint("upload_id", "slot"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id"))
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    slot: Mapped[str]
+    number: Mapped[int | None]
+    bytes: Mapped[int]
+    sha256: Mapped[str]
+    object_key: Mapped[str]
+    created_at: Mapped[float]
 
 
 class DatasetVersion(Base):
     """One archive's content, immutable. Its id is the content's digest, the same in any project."""
 
     __tablename__ = "dataset_versions"
+    __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -179,12 +296,21 @@ class Job(Base):
         Index(None, "project_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),  # the order of claims
         Index(None, "lease_expires_at"),  # what the sweeper looks for
+        Index(
+            "ix_jobs_without_metadata",
+            "project_id",
+            "created_at",
+            "id",
+            sqlite_where=text("metadata IS NULL"),
+            postgresql_where=text("metadata IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
 
     # What was asked.
+    key_id: Mapped[str | None]  # of the key that asked; NULL where that was not noted
     request: Mapped[dict[str, Any]]  # as the user wrote it
     spec: Mapped[dict[str, Any]]  # core.jobs.spec.JobSpec
     spec_digest: Mapped[str]  # equal for jobs that do the same work
@@ -228,10 +354,24 @@ class Job(Base):
     environment: Mapped[dict[str, Any] | None]  # where its metrics were computed
 
 
+class JobMetadata(Base):
+    """One pair of a job's metadata, so that jobs can be listed by it: in the index's order."""
+
+    __tablename__ = "job_metadata"
+    __table_args__ = (Index(None, "project_id", "key", "value", "created_at", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    value: Mapped[str]
+    created_at: Mapped[float]  # the job's
+
+
 class JobTransition(Base):
     """One change of a job's status."""
 
     __tablename__ = "job_transitions"
+    __table_args__ = (Index(None, "project_id", "at"),)  # what a month's usage adds up
 
     id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
@@ -291,6 +431,20 @@ class JobCheckpoint(Base):
     discarded_at: Mapped[float | None] = mapped_column(index=True)  # the sweeper may delete it
 
 
+class JobLog(Base):
+    """A piece of what a job's trainers printed, without secrets."""
+
+    __tablename__ = "job_logs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    start: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # byte of the whole
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    attempt: Mapped[int]
+    size: Mapped[int]
+    created_at: Mapped[float]
+    data: Mapped[bytes]  # last, so that SQLite finds the others without reading it
+
+
 class SplitResultRow(Base):
     """One number of the result table. NULL is a value that was not a finite number."""
 
@@ -322,6 +476,7 @@ class Comparison(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    key_id: Mapped[str | None]  # of the key that asked; NULL where that was not noted
     request: Mapped[dict[str, Any]]  # as the user wrote it
     status: Mapped[str]
     error_message: Mapped[str | None]
@@ -345,6 +500,91 @@ class ContenderRow(Base):
     of: Mapped[list[str]] = mapped_column(JSON())  # labels of what it reads
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
     left_out: Mapped[str | None]  # why there will be no job
+
+
+class IdempotentRequest(Base):
+    """A POST that makes something, so that a repetition of it is known and gets its answer."""
+
+    __tablename__ = "idempotent_requests"
+    __table_args__ = (
+        _one_of("status", ("running", "answered", "failed")),
+        UniqueConstraint("key_id", "idempotency_key"),
+        Index(None, "key_id", "fingerprint", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
+    idempotency_key: Mapped[str | None]  # as the client sent it, if it did
+    fingerprint: Mapped[str]  # of the route and the parsed fields, never of the raw body
+    status: Mapped[str]
+    token: Mapped[str]  # of whoever carries it out; only they may answer
+    gives_up_at: Mapped[float]  # after this another try may take over what is still running
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[float] = mapped_column(index=True)  # of the newest try that began it
+
+
+class WebhookEndpoint(Base):
+    """A URL that wants to hear of a project's events. One sender at a time holds it."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        _one_of("status", ("enabled", "disabled")),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    url: Mapped[str]
+    event_types: Mapped[list[str]] = mapped_column(JSON())
+    description: Mapped[str | None]
+    secret: Mapped[str]  # needed to sign, so it is kept as it is
+    previous_secret: Mapped[str | None]  # signs as well, until
+    previous_secret_until: Mapped[float | None]
+    status: Mapped[str]
+    disabled_reason: Mapped[str | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[float]  # 0 when nobody sends
+    served_at: Mapped[float]  # who waits longest is served first
+    created_at: Mapped[float]
+    deleted_at: Mapped[float | None]
+
+
+class WebhookDelivery(Base):
+    """An event on its way to an endpoint: written in the transaction that ends what it tells of."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _one_of("status", ("pending", "delivered", "failed", "dropped")),
+        Index(None, "endpoint_id", "created_at", "id"),
+        Index(None, "status", "due_at"),  # what the deliverer looks for
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    event_id: Mapped[str]  # the webhook-id, the same in every attempt and for every endpoint
+    event_type: Mapped[str]
+    object_id: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int]  # of this round: a redelivery begins anew
+    due_at: Mapped[float]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+
+class WebhookAttempt(Base):
+    """One try of a delivery, kept for the endpoint's owner to read."""
+
+    __tablename__ = "webhook_attempts"
+
+    id: Mapped[int] = mapped_column(_SERIAL, primary_key=True)
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_deliveries.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    at: Mapped[float]
+    seconds: Mapped[float]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None]
 
 
 class OutboxRow(Base):

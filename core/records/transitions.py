@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from core.records import checkpoints, events, states
+from core.records import checkpoints, deliveries, events, states
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.events import Line
@@ -56,6 +56,8 @@ def move(
         checkpoints.discard_all(session, job.id)
     record(session, moved, job.status, reason)
     events.append(session, job.id, [line])
+    if to in states.ENDED:
+        deliveries.emit(session, job.project_id, f"fine_tuning.job.{to}", job.id)
     return moved
 
 

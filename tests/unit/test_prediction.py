@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.prediction import Prediction, decode, encode
+from core.prediction import Embedding, Prediction, decode, encode
 
 IMAGES = [b"\n{first}\n", b"", b"third"]
 
@@ -17,16 +17,23 @@ def prediction(sizes: list[int]) -> Prediction:
 
 def test_what_is_sent_arrives() -> None:
     sent = prediction([len(image) for image in IMAGES])
-    assert decode(encode(sent, IMAGES)) == (sent, IMAGES)
+    assert decode(encode(sent, IMAGES), Prediction) == (sent, IMAGES)
+
+
+def test_a_question_is_not_taken_for_another() -> None:
+    sent = Embedding(model_id="m", object_key="k", sha256="aa", texts=["a\n"], image_sizes=[])
+    assert decode(encode(sent, []), Embedding) == (sent, [])
+    with pytest.raises(ValueError, match="the header is no prediction"):
+        decode(encode(sent, []), Prediction)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\n", b"not json\nabc", b'{"x": 1}\n'])
 def test_what_is_none_of_ours(body: bytes) -> None:
     with pytest.raises(ValueError, match="the header is no prediction"):
-        decode(body)
+        decode(body, Prediction)
 
 
 @pytest.mark.parametrize("sizes", [[3], [5], [-1, 5]])
 def test_sizes_that_do_not_add_up(sizes: list[int]) -> None:
     with pytest.raises(ValueError, match="the images have 4 bytes"):
-        decode(encode(prediction(sizes), [b"four"]))
+        decode(encode(prediction(sizes), [b"four"]), Prediction)

@@ -6,9 +6,10 @@ import os
 import threading
 import time
 
+import structlog
 from pydantic import BaseModel
 
-from core.jobs.messages import Event, Phase, Progress, encode
+from core.jobs.messages import Event, Failed, Phase, Progress, encode
 from worker.stop_signal import StopSignal
 
 # Share of a whole job that each phase usually takes: no job both trains and combines. Only the
@@ -40,6 +41,8 @@ class Reporter:
         self._last_progress = 0.0
         self._done: dict[Phase, float] = {}
         self._phase: Phase | None = None
+        self._printed_phase: Phase | None = None
+        self._log = structlog.get_logger("trainer")
 
     def send(self, message: BaseModel) -> None:
         """Raises `SupervisorGone` when the pipe is closed at the other end."""
@@ -50,6 +53,7 @@ class Reporter:
                     line = line[os.write(self._descriptor, line) :]
             except BrokenPipeError as fault:
                 raise SupervisorGone from fault
+        self._print(message)
 
     def event(self, message: str, **data: object) -> None:
         self.send(Event(message=message, data=data or None))
@@ -81,3 +85,14 @@ class Reporter:
                 remaining_seconds=elapsed * (1 - fraction) / fraction if fraction else None,
             )
         )
+
+    def _print(self, message: BaseModel) -> None:
+        """Into the job's log as well: what a person reads there in order."""
+        if isinstance(message, Event):
+            log = self._log.warning if message.level != "info" else self._log.info
+            log(message.message)
+        elif isinstance(message, Progress) and message.phase != self._printed_phase:
+            self._printed_phase = message.phase
+            self._log.info(f"phase: {message.phase}")
+        elif isinstance(message, Failed):
+            self._log.error(message.message, reason=message.reason)

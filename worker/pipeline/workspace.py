@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.datasets.index import DatasetIndex
 from core.datasets.limits import Limits
-from core.datasets.sources import gunzip, is_gzip
+from core.datasets.plain import is_plain, write_plain
 from core.jobs.checkpoint import CheckpointReference
 from core.jobs.messages import Artifact
 from core.jobs.spec import DatasetReference, JobSpec, ModelReference
@@ -50,15 +50,15 @@ class Workspace:
         return fetch_model(self.store, cache, reference.object_key, reference.sha256)
 
     def archive(self, reference: DatasetReference) -> Path:
-        """The dataset's archive on this machine's disk, a gzipped one decompressed: images are
-        read by position, and a compressed stream would be read from its start for each."""
+        """The dataset's archive on this machine's disk, a compressed one decompressed: images are
+        read by position, and a stream would be read from its start for each."""
         target = self._cached("archives", reference.version)
         if not target.is_file():
             part = self.directory / f"{reference.version}.part"
             self.store.download(reference.archive_key, part)
-            if is_gzip(part):
-                plain = part.with_suffix(".tar.part")
-                gunzip(part, plain, self.limits)
+            if not is_plain(part):
+                plain = part.with_suffix(".plain.part")
+                write_plain(part, plain, self.limits)
                 os.replace(plain, part)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, target)

@@ -1,18 +1,19 @@
 """A ZIP of stored files, written in constant memory however many files it holds.
 
 `zipfile` keeps some 400 bytes for each entry until it writes the directory: half a gigabyte for
-ImageNet. Here the directory waits in a temporary file. Names are UTF-8, times are 1980-01-01 (a
-file's content is what identifies a data set, so equal trees must give equal archives).
+ImageNet. Here the directory waits in a temporary file, and a file's size and checksum are known
+before its header is made, so that an archive can be sent while it is made. Names are UTF-8, times
+are 1980-01-01 (a file's content is what identifies a data set, so equal trees must give equal
+archives).
 Format: APPNOTE.TXT 6.3.10, with ZIP64 where a number does not fit.
 """
 
 from __future__ import annotations
 
-import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, BinaryIO
 
@@ -34,14 +35,26 @@ _REGULAR_FILE = 0o100644 << 16
 _CHUNK = 1024 * 1024
 
 
+def zip_size(entries: Iterable[tuple[str, int]]) -> int:
+    """Bytes of the archive of files with these names and sizes."""
+    offset = directory = count = 0
+    for name, size in entries:
+        length = len(_encoded(name))
+        directory += _CENTRAL.size + length + (_OFFSET64.size if offset >= _ABSENT_32 else 0)
+        offset += _LOCAL.size + length + size
+        count += 1
+    wide = _END64.size + _END64_LOCATOR.size if _is_wide(count, directory, offset) else 0
+    return offset + directory + wide + _END.size
+
+
 @contextmanager
 def zip_stream(target: BinaryIO) -> Iterator[ZipStream]:
-    """Write an archive to `target`, an empty file open for reading and writing.
+    """Write an archive to `target`, an empty file.
 
     It is whole when the block ends without an exception.
     """
     with tempfile.TemporaryFile() as directory:
-        stream = ZipStream(target, directory)
+        stream = ZipStream(target, ZipParts(directory))
         yield stream
         stream.finish()
 
@@ -49,64 +62,67 @@ def zip_stream(target: BinaryIO) -> Iterator[ZipStream]:
 class ZipStream:
     """An archive that is being written; made by `zip_stream`."""
 
-    def __init__(self, target: BinaryIO, directory: IO[bytes]) -> None:
+    def __init__(self, target: BinaryIO, parts: ZipParts) -> None:
         self._target = target
-        self._directory = directory
-        self._count = 0
+        self._parts = parts
 
     def add(self, name: str, content: BinaryIO) -> None:
-        """Copy `content` in under `name`.
+        """Copy the rest of `content` in under `name`; it is read twice.
 
         Raises InvalidDataset from 4 GiB on, as no image is that large, and for a name that is
         no text.
         """
-        raw_name = _encoded(name)
-        offset = self._target.tell()
-        self._target.write(bytes(_LOCAL.size) + raw_name)
-        crc32 = size = 0
+        start = content.tell()
+        size, crc32 = measured(content)
+        content.seek(start)
+        self._target.write(self._parts.header(name, size, crc32))
         while chunk := content.read(_CHUNK):
             self._target.write(chunk)
-            crc32 = zlib.crc32(chunk, crc32)
-            size += len(chunk)
+
+    def finish(self) -> None:
+        """Write the directory and the end records."""
+        for chunk in self._parts.ending():
+            self._target.write(chunk)
+
+
+class ZipParts:
+    """The bytes of an archive that are not its files'."""
+
+    def __init__(self, directory: IO[bytes]) -> None:
+        """`directory` is an empty file, open for as long as the archive is being made."""
+        self._directory = directory
+        self._offset = 0
+        self._count = 0
+
+    def header(self, name: str, size: int, crc32: int) -> bytes:
+        """What stands before the content of a file, which must follow. Raises as `add` does."""
+        raw_name = _encoded(name)
         if size >= _ABSENT_32:
             raise InvalidDataset(
                 f"{name} has {size} bytes; an image must be smaller than 4 GiB. Take it out.",
                 code="file_too_large",
             )
-        end = self._target.tell()
-        self._target.seek(offset)
         kept = (_UTF8, _STORED, _MIDNIGHT, _FIRST_DAY, crc32, size, size, len(raw_name))
-        self._target.write(_LOCAL.pack(b"PK\x03\x04", _PLAIN_VERSION, *kept, 0))
-        self._target.seek(end)
-        self._list(raw_name, kept, offset)
+        self._list(raw_name, kept, self._offset)
+        header = _LOCAL.pack(b"PK\x03\x04", _PLAIN_VERSION, *kept, 0) + raw_name
+        self._offset += len(header) + size
+        return header
 
-    def finish(self) -> None:
-        """Write the directory and the end records."""
-        offset, size = self._target.tell(), self._directory.tell()
+    def ending(self) -> Iterator[bytes]:
+        """What stands after the last file."""
+        count, offset, size = self._count, self._offset, self._directory.tell()
         self._directory.seek(0)
-        shutil.copyfileobj(self._directory, self._target, _CHUNK)
-        count = self._count
-        if count >= _ABSENT_16 or size >= _ABSENT_32 or offset >= _ABSENT_32:
+        while chunk := self._directory.read(_CHUNK):
+            yield chunk
+        if _is_wide(count, size, offset):
             versions = (_MADE_ON_UNIX | _ZIP64_VERSION, _ZIP64_VERSION)
-            self._target.write(
-                _END64.pack(
-                    b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, size, offset
-                )
-                + _END64_LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1)
+            yield _END64.pack(
+                b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, size, offset
             )
+            yield _END64_LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1)
         short = min(count, _ABSENT_16)
-        self._target.write(
-            _END.pack(
-                b"PK\x05\x06",
-                0,
-                0,
-                short,
-                short,
-                min(size, _ABSENT_32),
-                min(offset, _ABSENT_32),
-                0,
-            )
-        )
+        places = (min(size, _ABSENT_32), min(offset, _ABSENT_32))
+        yield _END.pack(b"PK\x05\x06", 0, 0, short, short, *places, 0)
 
     def _list(self, raw_name: bytes, kept: tuple[int, ...], offset: int) -> None:
         wide = offset >= _ABSENT_32
@@ -126,6 +142,20 @@ class ZipStream:
         )
         self._directory.write(record + raw_name + extra)
         self._count += 1
+
+
+def measured(content: IO[bytes]) -> tuple[int, int]:
+    """Size and checksum (CRC-32) of the rest of a file."""
+    size = crc32 = 0
+    while chunk := content.read(_CHUNK):
+        size += len(chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+    return size, crc32
+
+
+def _is_wide(count: int, directory_size: int, directory_offset: int) -> bool:
+    """Whether the end record's fields are too small for these."""
+    return count >= _ABSENT_16 or max(directory_size, directory_offset) >= _ABSENT_32
 
 
 def _encoded(name: str) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -84,20 +84,18 @@ class Method(ABC):
 class TrainingHyperparameters(Knobs):
     """The recipe every training method shares. Defaults are Lipsum-FT's official settings."""
 
-    learning_rate: Auto | float = Field(
-        "auto", gt=0, le=1, description="Peak learning rate of AdamW. auto: the paper's."
+    learning_rate: Auto | Annotated[float, Field(gt=0, le=1)] = Field(
+        "auto", description="Peak learning rate of AdamW. auto: the paper's."
     )
-    batch_size: Auto | int = Field(
+    batch_size: Auto | Annotated[int, Field(ge=1, le=65536)] = Field(
         "auto",
-        ge=1,
-        le=65536,
         description="Images per step. auto: 256, or a tenth of a small training set.",
     )
-    n_epochs: Auto | float = Field(
-        "auto", gt=0, description="Passes over the training images. auto: 10."
+    n_epochs: Auto | Annotated[float, Field(gt=0)] = Field(
+        "auto", description="Passes over the training images. auto: 10."
     )
-    n_steps: Auto | int = Field(
-        "auto", ge=1, le=10_000_000, description="Steps; overrides n_epochs. auto: from n_epochs."
+    n_steps: Auto | Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        "auto", description="Steps; overrides n_epochs. auto: from n_epochs."
     )
     warmup_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the steps over which the rate rises from zero."
@@ -127,9 +125,8 @@ class TrainingHyperparameters(Knobs):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="auto: bf16 autocast where the device does it well, else fp32."
     )
-    micro_batch_size: Auto | int = Field(
+    micro_batch_size: Auto | Annotated[int, Field(ge=1)] = Field(
         "auto",
-        ge=1,
         description="Images per forward pass; gradients are accumulated. auto: the whole batch.",
     )
     n_evaluations: int = Field(

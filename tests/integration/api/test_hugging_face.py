@@ -28,10 +28,16 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def client(running: Running, model_id: str, task: str) -> InferenceClient:
-    return InferenceClient(
-        model=f"{running.address}/v1/models/{model_id}/{task}", token=running.key
-    )
+def client(running: Running, model_id: str, task: str | None = None) -> InferenceClient:
+    """Of one task's address, or of the model's own."""
+    address = "/".join(filter(None, (running.address, "v1/models", model_id, task)))
+    return InferenceClient(model=address, token=running.key)
+
+
+def expected_texts(running: Running, texts: list[str]) -> list[list[float]]:
+    with torch.inference_mode():
+        features = running.clip.text_features(running.clip.tokenizer(texts))
+    return [list(vector) for vector in features.tolist()]
 
 
 def expected_head(running: Running, image: Image.Image) -> dict[str, float]:
@@ -142,6 +148,58 @@ def test_a_mixture_answers_with_all_its_members(running: Running) -> None:
         client(running, running.mixture, TASKS[1]).zero_shot_image_classification(
             encoded(image), LABELS
         )
+
+
+def test_one_address_for_every_task(running: Running) -> None:
+    image = random_image(12)
+    asking = client(running, running.fine_tuned)
+    answer = asking.image_classification(encoded(image))
+    assert {item.label: item.score for item in answer} == pytest.approx(
+        expected_head(running, image), abs=1e-5
+    )
+    best = asking.image_classification(encoded(image), top_k=1)
+    assert [item.label for item in best] == [answer[0].label]
+    found = asking.zero_shot_image_classification(encoded(image), LABELS)
+    expected = expected_zero_shot(running, image, LABELS, ["This is a photo of {}."])
+    assert {item.label: item.score for item in found} == pytest.approx(expected, abs=1e-5)
+    vector = asking.feature_extraction("a tabby cat")
+    assert vector.tolist() == pytest.approx(expected_texts(running, ["a tabby cat"])[0], abs=1e-5)
+
+
+def test_features_of_texts(running: Running) -> None:
+    texts = ["a tabby cat", "", "a very long text " * 40]
+    asking = client(running, "base:tiny", "feature-extraction")
+    one = asking.feature_extraction(texts[0], normalize=True)
+    assert one.tolist() == pytest.approx(expected_texts(running, texts[:1])[0], abs=1e-5)
+    several = asking.feature_extraction(texts)
+    assert several.shape == (3, running.clip.embed_dim)
+    for found, expected in zip(several.tolist(), expected_texts(running, texts), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(HfHubHTTPError, match="normalize"):
+        asking.feature_extraction(texts[0], normalize=False)
+    with pytest.raises(HfHubHTTPError, match=f"ask one of them: {running.fine_tuned}"):
+        client(running, running.mixture).feature_extraction(texts[0])
+
+
+def test_texts_and_images_share_a_space(running: Running) -> None:
+    images = [random_image(seed) for seed in (13, 14)]
+    answer = httpx.post(
+        f"{running.address}/v1/models/base:tiny/embeddings",
+        headers={"authorization": f"Bearer {running.key}"},
+        json={
+            "texts": ["a photo of a dog."],
+            "images": [base64.b64encode(encoded(image)).decode() for image in images],
+        },
+    ).json()
+    with torch.inference_mode():
+        batch = torch.stack([running.clip.preprocess(image) for image in images])
+        expected = running.clip.image_features(batch).tolist()
+    assert answer["dimensions"] == running.clip.embed_dim
+    assert answer["texts"][0] == pytest.approx(
+        expected_texts(running, ["a photo of a dog."])[0], abs=1e-5
+    )
+    for found, vector in zip(answer["images"], expected, strict=True):
+        assert found == pytest.approx(vector, abs=1e-5)
 
 
 @pytest.mark.parametrize("content_type", [None, "image/jpeg", "application/octet-stream", "x/y"])

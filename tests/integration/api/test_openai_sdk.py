@@ -78,6 +78,9 @@ def test_the_life_of_a_job(client: OpenAI, training_file: str) -> None:
     again = client.fine_tuning.jobs.retrieve(job.id)
     assert again.id == job.id
     assert job.id in {listed.id for listed in client.fine_tuning.jobs.list(limit=1)}
+    mine = client.fine_tuning.jobs.list(metadata={"team": "birds"})
+    assert job.id in {listed.id for listed in mine}
+    assert list(client.fine_tuning.jobs.list(metadata={"team": "nobody"})) == []
 
     events = client.fine_tuning.jobs.list_events(job.id, limit=1)
     assert [event.message for event in events] == [f"Created fine-tuning job: {job.id}"]

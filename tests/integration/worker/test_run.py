@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from core.jobs.messages import (
+    PEAK_MEMORY,
     Artifact,
     DatasetChecked,
     Event,
@@ -32,7 +33,7 @@ from core.jobs.messages import (
 )
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
-from core.settings import Settings
+from core.settings import MIB, Settings
 from tests.jobs import colour_archive, job_spec
 from worker.environment import trainer_environment
 
@@ -97,6 +98,9 @@ def test_a_job_from_archive_to_weights(settings: Settings, tmp_path: Path) -> No
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(1.0)
     assert any("held out" in event.message for event in of_type(messages, Event))
+    [memory] = [e for e in of_type(messages, Event) if e.message.startswith(PEAK_MEMORY)]
+    assert memory.data is not None
+    assert memory.data["peak_memory_bytes"] > 50 * MIB  # torch alone is more
     metrics = of_type(messages, Metrics)
     assert [(m.seed, m.step) for m in metrics] == [(s, i) for s in (0, 1) for i in range(6)]
     assert {"loss", "cross_entropy", "penalty", "gradient_norm", "learning_rate"} == set(

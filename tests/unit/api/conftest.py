@@ -8,6 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests.api_service import Service, open_service
+from tests.services import (
+    database,
+    database_url,
+    migrated_postgresql,
+    migrated_sqlite,
+    postgresql_server,
+)
+
+__all__ = [
+    "database",
+    "database_url",
+    "migrated_postgresql",
+    "migrated_sqlite",
+    "postgresql_server",
+]
 
 
 @pytest.fixture(scope="module")

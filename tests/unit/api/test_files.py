@@ -36,7 +36,8 @@ def test_an_archive_is_stored_and_described(service: Service) -> None:
 
 
 def test_equal_content_is_stored_once(fresh: Service) -> None:
-    first, second = fresh.upload(dataset()), fresh.upload(dataset(), filename="again.zip")
+    data = dataset()
+    first, second = fresh.upload(data), fresh.upload(data, filename="again.zip")
     assert first["id"] != second["id"]
     assert first["dataset"]["version"] == second["dataset"]["version"]
     assert len(fresh.leftovers()) == 1

@@ -104,6 +104,43 @@ def test_pages_of_jobs(fresh: Service) -> None:
     assert rest["has_more"] is False
 
 
+def test_jobs_by_their_metadata(fresh: Service) -> None:
+    add_base(fresh.database, fresh.store)
+    file = str(fresh.upload(dataset())["id"])
+    birds = create(fresh, file, metadata={"team": "birds", "a b[c]": "&="})["id"]
+    both = create(fresh, file, metadata={"team": "birds", "run": "2"})["id"]
+    create(fresh, file, metadata={"team": "cats"})
+    none = create(fresh, file)["id"]
+
+    def found(**query: Any) -> list[str]:
+        return [job["id"] for job in fresh.client.get(JOBS, params=query).json()["data"]]
+
+    assert found(**{"metadata[team]": "birds"}) == [both, birds]
+    assert found(**{"metadata[team]": "birds", "order": "asc"}) == [birds, both]
+    assert found(**{"metadata[team]": "birds", "metadata[run]": "2"}) == [both]
+    assert found(**{"metadata[a b[c]]": "&="}) == [birds]
+    assert found(**{"metadata[team]": "Birds"}) == []
+    assert found(**{"metadata[birds]": "team"}) == []
+    assert found(metadata="null") == [none]
+    page = fresh.client.get(JOBS, params={"metadata[team]": "birds", "limit": 1}).json()
+    assert ([job["id"] for job in page["data"]], page["has_more"]) == ([both], True)
+    assert found(**{"metadata[team]": "birds", "after": both}) == [birds]
+    assert (
+        fresh.client.get(
+            JOBS, params={"metadata[team]": "birds", "after": "ftjob-none"}
+        ).status_code
+        == 404
+    )
+
+
+def test_another_projects_metadata_is_not_found(service: Service, training_file: str) -> None:
+    create(service, training_file, metadata={"secret": "plan"})
+    _, other = add_key(service.database, "other")
+    headers = {"authorization": f"Bearer {other}"}
+    answer = service.client.get(JOBS, params={"metadata[secret]": "plan"}, headers=headers)
+    assert answer.json()["data"] == []
+
+
 def test_the_whole_life_on_the_wire(service: Service, training_file: str) -> None:
     job_id = create(service, training_file)["id"]
     finish(service, job_id)
@@ -404,9 +441,21 @@ class TestRefusals:
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] in ("invalid_json", "invalid_request")
 
-    def test_of_a_filter_that_would_be_ignored(self, service: Service) -> None:
-        answer = service.client.get(JOBS, params={"metadata[team]": "birds"})
-        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_filter")
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "metadata=birds",
+            "metadata.team=birds",
+            "metadata[team=birds",
+            "metadata[team]=a&metadata[team]=b",
+            "metadata[team]=a&metadata=null",
+            "&".join(f"metadata[{n}]=v" for n in range(17)),
+        ],
+    )
+    def test_of_a_filter_that_would_be_ignored(self, service: Service, query: str) -> None:
+        answer = service.client.get(f"{JOBS}?{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_filter")
+        assert answer.json()["error"]["param"] == "metadata"
 
     def test_of_a_body_over_the_limit(self, service: Service) -> None:
         answer = service.client.post(JOBS, content=b" " * (1024 * 1024 + 1))

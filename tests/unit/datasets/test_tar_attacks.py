@@ -118,7 +118,8 @@ def test_damaged_header_is_not_the_end(refused: Refused) -> None:
 
 def test_archive_behind_an_archive(refused: Refused) -> None:
     refused(tar_bytes(GOOD) + tar_bytes(tar_member("dog/1.jpg")), "trailing_data")
-    refused(tar_bytes(GOOD) + zip_bytes([Member("dog/1.jpg")]), "trailing_data")
+    refused(tar_bytes(GOOD) + zip_bytes([Member("dog/1.jpg")]), "ambiguous_archive")
+    refused(tar_bytes(GOOD) + zip_bytes([Member("dog/1.jpg")], after=b"x"), "trailing_data")
 
 
 def test_padding_to_a_tape_record(save: Saver, limits: Limits) -> None:
@@ -138,6 +139,17 @@ def test_enormous_size(refused: Refused) -> None:
     refused(tar_bytes(GOOD, member), "entry_too_large", "cat/2.jpg")
     refused(tar_bytes(pax_header({b"size": b"9" * 18}), GOOD), "entry_too_large", "cat/1.jpg")
     refused(tar_bytes(pax_header({b"size": b"-5"}), GOOD), "archive_corrupt", "-5")
+
+
+def test_size_of_an_extended_header_counts(save: Saver, limits: Limits) -> None:
+    """CVE-2025-62518: whoever believes the header's own size (0) takes the content for headers."""
+    hidden = tar_member("dog/1.jpg", b"smuggled")
+    member = pax_header({b"size": b"%d" % len(hidden)}) + tar_header(b"cat/1.bin", 0) + hidden
+    with open_archive(save(tar_bytes(member, GOOD)), limits) as archive:
+        assert [entry.name for entry in archive.entries] == ["cat/1.bin", "cat/1.jpg"]
+        with pytest.raises(InvalidDataset) as caught:  # a TAR in the TAR, by its content
+            archive.read("cat/1.bin")
+    assert caught.value.code == "nested_archive"
 
 
 def test_enormous_extended_header(refused: Refused) -> None:
@@ -254,7 +266,7 @@ def test_gzip_of_something_else(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (b"\x28\xb5\x2f\xfd" + bytes(600), "Zstandard"),
+        (b"BZh91AY" + bytes(600), "bzip2"),
         (b"Rar!\x1a\x07\x00" + bytes(600), "RAR"),
         (b"\xff\xd8\xff\xe0" + bytes(600), "single JPEG"),
         (b"hello", "hello"),

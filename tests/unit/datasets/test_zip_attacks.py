@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
 import struct
+import tarfile
 import zipfile
+import zlib
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from core.datasets.archive import open_archive
 from core.datasets.limits import Limits
+from core.datasets.structure import inspect
 from core.errors import InvalidDataset
 
 from .conftest import Refused, Saver
@@ -22,6 +28,9 @@ from .crafted import (
     LINK_MODE,
     Member,
     deflated,
+    tar_bytes,
+    tar_header,
+    tar_member,
     zip_bytes,
 )
 
@@ -373,6 +382,82 @@ def test_zip64_is_read(save: Saver, limits: Limits) -> None:
     )
     with open_archive(save(zip_bytes([member], zip64=True)), limits) as archive:
         assert archive.read("cat/1.jpg") == b"x"
+
+
+def test_descriptor_that_lies_is_not_believed(save: Saver, limits: Limits) -> None:
+    """A tool that reads from the front would end the first file early and see a second."""
+    data = bytearray(zip_bytes([Member("cat/1.jpg", b"x" * 99, descriptor=True)]))
+    at = data.index(b"PK\x07\x08")
+    struct.pack_into("<3L", data, at + 4, 0, 3, 3)
+    with open_archive(save(bytes(data)), limits) as archive:
+        assert archive.read("cat/1.jpg") == b"x" * 99
+
+
+def test_second_name_in_the_extra_field(refused: Refused, save: Saver, limits: Limits) -> None:
+    """Info-ZIP's Unicode path (APPNOTE.TXT 4.6.9), which some tools believe and others do not."""
+
+    def field(name: bytes) -> bytes:
+        return struct.pack("<2HBL", 0x7075, 5 + len(name), 1, 0) + name
+
+    lying = Member("cat/1.jpg", extra=field(b"../../etc/passwd"))
+    refused(zip_bytes([lying]), "header_mismatch", "etc/passwd")
+    honest = Member("cat/1.jpg", extra=field(b"cat/1.jpg"))
+    with open_archive(save(zip_bytes([honest])), limits) as archive:
+        assert archive.read("cat/1.jpg") == b"x"
+
+
+def test_zip_that_is_also_a_tar(refused: Refused, tmp_path: Path) -> None:
+    """The first local header stands where a TAR has its first file's name."""
+    header = bytearray(tar_header(b"", 0))
+    local = struct.pack(
+        "<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, zlib.crc32(b"x"), 1, 1, 9, 512 - 39
+    )
+    header[:39] = local + b"cat/1.jpg"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    member = Member("cat/1.jpg", local_extra=bytes(header[39:]))
+    data = zip_bytes([member])
+    assert data[:512] == bytes(header)
+    path = tmp_path / "both"
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["cat/1.jpg"]
+    assert tarfile.is_tarfile(path)
+    refused(data, "ambiguous_archive", "TAR")
+
+
+@pytest.mark.parametrize("around", ["tar", "gzip", "zstandard"])
+def test_other_archive_that_is_also_a_zip(refused: Refused, tmp_path: Path, around: str) -> None:
+    """The ZIP lies inside, and its comment takes the rest of the file."""
+    inside = b"#" + zip_bytes([Member("cat/1.jpg", b"seen from the end", offset=0)])
+    if around == "tar":
+        front, back = tar_header(b"dog/1.jpg", len(inside)), bytes(-len(inside) % 512 + 1024)
+    elif around == "gzip":  # in the header's comment, RFC 1952, 2.3.1
+        tar = gzip.compress(tar_bytes(tar_member("dog/1.jpg")))
+        front, back = tar[:3] + b"\x04" + tar[4:10] + struct.pack("<H", len(inside)), tar[10:]
+    else:  # in a frame that is skipped, RFC 8878, 3.1.2
+        tar = bytes(pa.Codec("zstd").compress(tar_bytes(tar_member("dog/1.jpg")), asbytes=True))
+        front, back = tar + b"\x50\x2a\x4d\x18" + struct.pack("<L", len(inside)), b""
+    data = bytearray(front + inside + back)
+    end = data.rindex(b"PK\x05\x06")
+    struct.pack_into("<H", data, end + 20, len(back))
+    path = tmp_path / "both"
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("cat/1.jpg") == b"seen from the end"
+    if around != "zstandard":
+        with tarfile.open(path) as other:
+            assert other.getnames() == ["dog/1.jpg"]
+    refused(bytes(data), "ambiguous_archive", "ZIP")
+
+
+def test_pickled_weights_are_no_data_set(save: Saver, limits: Limits) -> None:
+    """A `.pt` file is a ZIP with a pickle in it (CVE-2025-32434, CVE-2026-24747)."""
+    names = ("archive/data.pkl", "archive/version", "archive/data/0")
+    path = save(zip_bytes([Member(name, b"\x80\x02}q\x00.") for name in names]))
+    with pytest.raises(InvalidDataset) as caught:
+        inspect(path, limits)
+    assert caught.value.code == "no_images"
 
 
 def test_descriptors_are_read(save: Saver, limits: Limits) -> None:

@@ -92,3 +92,19 @@ def test_every_field_of_every_method_can_be_described() -> None:
     for method in registry().values():
         for schema in method.Hyperparameters.model_json_schema().get("properties", {}).values():
             assert "another value" not in allowed(schema)
+
+
+def test_auto_may_be_written_out_as_openais_clients_do() -> None:
+    names = ("learning_rate", "batch_size", "n_epochs", "n_steps", "micro_batch_size", "precision")
+    request = JobRequest.model_validate(
+        {
+            "model": "base:tiny",
+            "training_file": "file-1",
+            "hyperparameters": dict.fromkeys(names, "auto"),
+        }
+    )
+    left_out = JobRequest.model_validate({"model": "base:tiny", "training_file": "file-1"})
+    resolved = [
+        resolve_hyperparameters(find_method(each), each, 100) for each in (request, left_out)
+    ]
+    assert resolved[0] == resolved[1]

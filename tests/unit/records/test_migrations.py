@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from core.records.engine import Database, migrate
-from core.records.tables import Base
+from core.records.tables import ApiKey, Base, KeySecret
+
+_BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside of parentheses
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -56,6 +58,32 @@ def test_downgrade_leaves_nothing(empty_url: str) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
     migrate(empty_url)
+
+
+def test_keys_go_through_revision_0003_and_back(empty_url: str) -> None:
+    migrate(empty_url, "0002")
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO projects VALUES ('proj-1', 'ours', 1.0)"))
+        for name in ("first start", "laptop"):
+            values = f"('key-{name}', 'proj-1', '{name}', 'hash of {name}', 'lipsum-', 2.0, 3.0)"
+            columns = "id, project_id, name, hash, prefix, created_at, last_used_at"
+            connection.execute(text(f"INSERT INTO api_keys ({columns}) VALUES {values}"))
+    migrate(empty_url)
+    database = Database(empty_url)
+    with database.read() as session:
+        keys = {row.name: row for row in session.execute(select(ApiKey)).scalars()}
+        secrets = {row.key_id: row for row in session.execute(select(KeySecret)).scalars()}
+    database.close()
+    assert keys["first start"].scopes == ["admin"]
+    assert "jobs:write" in keys["laptop"].scopes and "admin" not in keys["laptop"].scopes
+    assert {(row.created_at, row.last_used_at, row.expires_at) for row in keys.values()} == {
+        (2.0, 3.0, None)
+    }
+    laptop = secrets["key-laptop"]
+    assert (laptop.digest, laptop.keyed_with, laptop.valid_until) == ("hash of laptop", None, None)
+    engine.dispose()
+    migrate(empty_url, "base")
 
 
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
@@ -105,12 +133,9 @@ def _clauses(url: str) -> dict[str, set[str]]:
             text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic_version%'")
         ).all()
     engine.dispose()
-    # A column that was added later stands in the line of the one before it.
+    # A column that was added later stands behind the last one, on its line.
+    clauses = {name: _BETWEEN.split((sql or "").rstrip().removesuffix(")")) for name, sql in rows}
     return {
-        name: {
-            re.sub(r"\s+", " ", clause).strip(" ,)")
-            for line in (sql or "").splitlines()
-            for clause in re.split(r",\s+(?![^(]*\))", line)
-        }
-        for name, sql in rows
+        name: {re.sub(r"\s+", " ", clause).strip() for clause in found}
+        for name, found in clauses.items()
     }

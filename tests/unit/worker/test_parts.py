@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from core import doorbell
 from core.jobs.messages import Event, Finished, Message, Metrics, Progress
 from core.objects import ObjectStore
-from core.records import jobs, publishing
+from core.records import jobs, publishing, upload_parts, uploads
 from core.records.engine import Database
+from core.records.tables import Upload
 from core.settings import Settings
 from tests import service_builders as build
 from worker import inbox
@@ -246,6 +248,49 @@ def test_only_what_no_row_names_is_deleted_and_only_of_ended_jobs(
     assert all(store.exists(key) for key in (*published, elsewhere))
     with database.read() as session:
         assert jobs.get(session, project, ended.id).purged_at is not None
+
+
+def test_the_parts_of_ended_uploads_are_deleted_and_late_ones_end(
+    database: Database, tmp_path: Path
+) -> None:
+    project = build.project(database)
+    settings = Settings(data_dir=tmp_path)
+    store = ObjectStore.from_settings(settings)
+    cancelled, late, live = (_upload(database, store, project) for _ in range(3))
+    with database.write() as session:
+        uploads.cancel(session, project, cancelled)
+        session.execute(update(Upload).where(Upload.id == late).values(expires_at=1.0))
+    sweeper = Sweeper(database, store, settings, wake=lambda: None)
+    sweeper.sweep()
+    assert len(list(store.list("uploads"))) == 6  # a request may still be reading them
+    with database.write() as session:
+        assert uploads.get(session, project, late).status == "expired"
+        session.execute(update(Upload).values(ended_at=Upload.ended_at - 100.0))
+    store.put_bytes(f"uploads/{late}/unnamed", b"x")  # its API process died before the row
+    sweeper.sweep()
+    assert sorted(item.key for item in store.list("uploads")) == [
+        f"uploads/{live}/0",
+        f"uploads/{live}/1",
+    ]
+    with database.read() as session:
+        assert upload_parts.list_parts(session, project, late).items == []
+        assert len(upload_parts.list_parts(session, project, live).items) == 2
+
+
+def _upload(database: Database, store: ObjectStore, project: str) -> str:
+    """An upload of two parts."""
+    with database.write() as session:
+        row = uploads.create(
+            session, project, filename="a", purpose="fine-tune", mime_type="x", size=2, seconds=99.0
+        )
+    for content in ("0", "1"):
+        key = f"uploads/{row.id}/{content}"
+        store.put_bytes(key, b"x")
+        with database.write() as session:
+            upload_parts.add(
+                session, project, row.id, number=None, size=1, sha256=content, object_key=key
+            )
+    return row.id
 
 
 def test_a_sweep_outlives_a_database_that_is_away(tmp_path: Path) -> None:

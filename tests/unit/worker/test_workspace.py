@@ -6,8 +6,11 @@ import gzip
 import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.datasets.archive import open_archive
@@ -37,29 +40,58 @@ def store_archive(workspace: Workspace, path: Path) -> DatasetReference:
     )
 
 
-def gzipped_tar(directory: Path) -> tuple[Path, list[str]]:
-    """A tar.gz of the images of a small archive, and their names."""
-    folder = directory / "images"
-    shutil.unpack_archive(colour_archive(directory / "a.zip", per_class=3), folder)
+def unpacked(directory: Path) -> Path:
+    """The images of a small archive."""
+    shutil.unpack_archive(colour_archive(directory / "a.zip", per_class=3), directory / "images")
+    return directory / "images"
+
+
+def gzipped_tar(directory: Path) -> Path:
     target = directory / "a.tar.gz"
     with tarfile.open(target, "w:gz") as archive:
-        archive.add(folder, arcname=".")
-    return target, sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
+        archive.add(unpacked(directory), arcname=".")
+    return target
 
 
-def test_a_gzipped_archive_is_kept_plain_and_reads_the_same(
-    workspace: Workspace, tmp_path: Path
+def zstandard_tar(directory: Path) -> Path:
+    plain = gzip.decompress(gzipped_tar(directory).read_bytes())
+    target = directory / "a.tar.zst"
+    target.write_bytes(pa.Codec("zstd").compress(plain, asbytes=True))
+    return target
+
+
+def parquet(directory: Path) -> Path:
+    images = sorted(unpacked(directory).rglob("train/*/*.png"))
+    table = {
+        "image": [{"bytes": path.read_bytes(), "path": path.name} for path in images],
+        "label": [path.parent.name for path in images],
+    }
+    pq.write_table(pa.table(table), directory / "a.parquet", row_group_size=4)
+    return directory / "a.parquet"
+
+
+@pytest.mark.parametrize(
+    ("make", "kept_as", "count"),
+    [(gzipped_tar, "tar", 14), (zstandard_tar, "tar", 14), (parquet, "zip", 9)],
+)
+def test_an_archive_that_is_a_stream_is_kept_plain_and_reads_the_same(
+    workspace: Workspace,
+    tmp_path: Path,
+    make: Callable[[Path], Path],
+    kept_as: str,
+    count: int,
 ) -> None:
-    source, names = gzipped_tar(tmp_path)
+    source = make(tmp_path)
     kept = workspace.archive(store_archive(workspace, source))
-    assert names
     with (
         open_archive(kept, workspace.limits) as plain,
-        open_archive(source, workspace.limits) as gzipped,
+        open_archive(source, workspace.limits) as stream,
     ):
-        assert plain.format == "tar"
+        assert plain.format == kept_as
+        names = [entry.name for entry in stream.entries]
+        assert len(names) == count
         for name in names:
-            assert plain.read(name) == gzipped.read(name)
+            assert plain.read(name) == stream.read(name)
     assert list(workspace.directory.iterdir()) == []
 
 

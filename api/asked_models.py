@@ -1,0 +1,43 @@
+"""The model a request asks, and what may be asked of it."""
+
+from __future__ import annotations
+
+from api.auth import Principal
+from api.services import Services
+from core.errors import InvalidRequest
+from core.records import models
+from core.records.tables import Model
+
+
+def asked_model(services: Services, principal: Principal, model_id: str) -> Model:
+    """The project's model, or a base. Raises NotFound."""
+    with services.database.read() as session:
+        return models.get(session, principal.project_id, model_id, param="model_id")
+
+
+def members(model: Model) -> list[str]:
+    """Ids of the models that answer together, where it is a mixture."""
+    return list((model.info.get("mixture") or {}).values())
+
+
+def own_classes_only(model: Model) -> InvalidRequest:
+    """The refusal of a mixture to answer for anything but the classes it was fitted to."""
+    answering = members(model)
+    return InvalidRequest(
+        f"{model.id} is a mixture of {len(answering)} models, fitted to the classes they were "
+        f"trained on; it answers POST /v1/models/{model.id}/image-classification for these. For "
+        f"labels of your own ask one of its members: {', '.join(answering)}.",
+        code="mixture_has_own_classes",
+        param="parameters.candidate_labels",
+    )
+
+
+def no_features(model: Model) -> InvalidRequest:
+    """The refusal of a mixture to say where anything lies: each member has a space of its own."""
+    answering = members(model)
+    return InvalidRequest(
+        f"{model.id} is a mixture of {len(answering)} models, each with features of its own; ask "
+        f"one of them: {', '.join(answering)}.",
+        code="mixture_has_no_features",
+        param="model_id",
+    )

@@ -1,0 +1,80 @@
+"""A job's events as a stream: Server-Sent Events, as the HTML standard has them (section 9.2).
+
+`id` is the event's sequence, so a client that was cut off says with `Last-Event-ID` where to go
+on. After the last event of a job that has ended comes `event: done`, and the stream ends; a
+client that has seen it and connects again all the same is told 204, which means "no more".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from api.events import Channel, Feed
+from api.schemas.jobs import event_object
+from api.streams import LiveStream, happens
+from core.records.tables import Job, JobEvent
+
+MEDIA_TYPE = "text/event-stream"
+HEARTBEAT_SECONDS = 15.0  # of silence before a comment; proxies mostly give up after 60
+LAST_ID = "done"
+_BEGINNING = b"retry: 2000\n\n"  # milliseconds before a browser connects again
+_HEARTBEAT = b": still here\n\n"
+
+
+def wants_stream(request: Request, stream: bool) -> bool:
+    """Whether the client asked for a stream, by `?stream=true` or as browsers do."""
+    kinds = request.headers.get("accept", "").split(",")
+    return stream or any(kind.split(";")[0].strip().lower() == MEDIA_TYPE for kind in kinds)
+
+
+def event_stream(feed: Feed, job: Job, key_id: str, after: int | None) -> Response:
+    """The job's events after that sequence, then those to come. None: the client has seen all."""
+    if after is None:
+        return Response(status_code=204)
+    return _Stream(feed, job, key_id, after)
+
+
+def encode(event: JobEvent) -> bytes:
+    """An event as it is sent. JSON has no line breaks, so `data` is one line."""
+    body = event_object(event).model_dump_json()
+    kind = re.sub(r"[^a-z_.]", "_", event.type)
+    return f"id: {event.sequence}\nevent: {kind}\ndata: {body}\n\n".encode()
+
+
+class _Stream(LiveStream):
+    """Until the job has ended, or this process stops."""
+
+    def __init__(self, feed: Feed, job: Job, key_id: str, after: int) -> None:
+        super().__init__(MEDIA_TYPE)
+        self._feed = feed
+        self._job = job
+        self._key_id = key_id
+        self._after = after
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        with self._feed.watch(self._job, self._key_id) as watch:
+            channel, seen = watch.channel, self._after
+            yield _BEGINNING
+            while not watch.is_over:
+                changed = channel.changed
+                found = channel.after(seen)
+                if found is None:
+                    found = await self._feed.read(channel, seen)
+                if found:
+                    seen = found[-1][0]
+                    yield b"".join(data for _, data in found)
+                elif channel.has_ended:
+                    yield _done(channel)
+                    return
+                elif not await happens(changed, HEARTBEAT_SECONDS):
+                    yield _HEARTBEAT
+
+
+def _done(channel: Channel) -> bytes:
+    body = json.dumps({"fine_tuning_job_id": channel.job_id, "status": channel.status})
+    return f"id: {LAST_ID}\nevent: done\ndata: {body}\n\n".encode()

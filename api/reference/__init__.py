@@ -1,0 +1,1 @@
+"""The API's description: the OpenAPI document, and a page that shows it without any script."""

@@ -1,0 +1,92 @@
+"""Where texts and images lie: Hugging Face's feature extraction, and both towers at once."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from api.asked_models import asked_model, members, no_features
+from api.auth import Authenticated, Principal, needs
+from api.bodies import described, parse_json
+from api.errors import documented
+from api.predictions import embed
+from api.schemas.features import EmbeddingRequest, Embeddings, FeatureRequest
+from api.services import InServices, Services
+from api.task_input import TaskBody, check_images, decode_image, read_task_body
+from core.errors import InvalidRequest
+from core.prediction import Embedding, Vectors
+
+router = APIRouter(prefix="/models/{model_id}", tags=["inference"])
+
+Features = list[float] | list[list[float]]
+
+_ANSWERS = documented(413, 507)
+
+
+@router.post(
+    "/feature-extraction",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(FeatureRequest),
+    responses=_ANSWERS,
+)
+async def feature_extraction(
+    model_id: str, request: Request, principal: Authenticated, services: InServices
+) -> Features:
+    """The text tower's features, of unit length: one vector for one text, a list for a list."""
+    body = await read_task_body(request, services.settings)
+    return await extract(services, principal, model_id, body)
+
+
+@router.post(
+    "/embeddings",
+    dependencies=[needs("models:infer")],
+    openapi_extra=described(EmbeddingRequest),
+    responses=_ANSWERS,
+)
+async def create_embeddings(
+    model_id: str, request: Request, principal: Authenticated, services: InServices
+) -> Embeddings:
+    """Texts and images in the space they share."""
+    body = await read_task_body(request, services.settings)
+    asked = parse_json(body.content, EmbeddingRequest)
+    images = [decode_image(text, f"images.{place}") for place, text in enumerate(asked.images)]
+    if images:
+        check_images(images, services.settings)
+    if not images and not asked.texts:
+        raise InvalidRequest(
+            "There is nothing to embed: texts and images are both empty; send at least one.",
+            code="missing_field",
+            param="texts",
+        )
+    found = await _embed(services, principal, model_id, asked.texts, images)
+    vectors = found.texts or found.images
+    return Embeddings(
+        model=model_id, dimensions=len(vectors[0]), texts=found.texts, images=found.images
+    )
+
+
+async def extract(
+    services: Services, principal: Principal, model_id: str, body: TaskBody
+) -> Features:
+    """Features of a body's text or texts. Raises InvalidRequest, NotFound and Unavailable."""
+    asked = parse_json(body.content, FeatureRequest)
+    is_one = isinstance(asked.inputs, str)
+    texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
+    found = await _embed(services, principal, model_id, texts, [])
+    return found.texts[0] if is_one else found.texts
+
+
+async def _embed(
+    services: Services, principal: Principal, model_id: str, texts: list[str], images: list[bytes]
+) -> Vectors:
+    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    if members(model):
+        raise no_features(model)
+    embedding = Embedding(
+        model_id=model.id,
+        object_key=model.object_key,
+        sha256=model.sha256,
+        texts=texts,
+        image_sizes=[len(image) for image in images],
+    )
+    return await embed(services.inference, embedding, images)

@@ -1,0 +1,1 @@
+"""Who may do what and how much of it: scopes of keys, how keys are hashed, limits."""
