@@ -78,6 +78,7 @@ def perform(workspace: Workspace) -> BaseModel:
 
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
+    from worker.pipeline.tracking.track import track
 
     try:
         _duty(workspace.spec)(workspace)
@@ -87,6 +88,7 @@ def perform(workspace: Workspace) -> BaseModel:
         return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
+    track(workspace)
     _tell_memory(workspace.reporter)
     return Finished()
 
