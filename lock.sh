@@ -7,5 +7,5 @@ compile() {
         --no-annotate --no-header pyproject.toml "$@"
 }
 compile --all-extras --group dev -o requirements.lock  # everything, for developers and CI
-compile --extra learning -o docker/requirements-worker.lock -c requirements.lock
+compile --extra learning --extra tracking -o docker/requirements-worker.lock -c requirements.lock
 compile -o docker/requirements-api.lock -c requirements.lock

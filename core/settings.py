@@ -168,6 +168,16 @@ class Settings(BaseSettings):
         (443,), description="Ports that webhooks may go to, as a JSON list."
     )
 
+    # Where jobs may log to beside here.
+    mlflow_tracking_uri: str | None = Field(
+        None, description="http(s) address of the MLflow server that jobs may log to."
+    )
+    mlflow_tracking_username: str | None = Field(None, description="Its user, if it asks for one.")
+    mlflow_tracking_password: SecretStr | None = Field(None, description="Its user's password.")
+    mlflow_tracking_token: SecretStr | None = Field(
+        None, description="A bearer token, where the MLflow server asks for that instead."
+    )
+
     # Logs.
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_json: bool = Field(False, description="Write logs as one JSON object a line.")

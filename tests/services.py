@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from sqlalchemy import create_engine, text
 from core.records.engine import Database, migrate
 
 STARTUP_SECONDS = 30.0
+MLFLOW_STARTUP_SECONDS = 120.0  # it migrates a database first
 _POSTGRESQL_PLACES = ("/usr/local/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin")
 
 
@@ -77,6 +79,54 @@ def private_redis(port: int | None = None) -> Iterator[str]:
         process.terminate()
         process.wait(STARTUP_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_mlflow() -> Iterator[str]:
+    """The address of an empty MLflow tracking server, in an environment of its own: its libraries
+    are older than ours. Skips where there is neither `mlflow` nor a way to have it."""
+    command = _mlflow_command()
+    folder = Path(tempfile.mkdtemp(prefix="lipsum-mlflow-"))
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *command,
+            *("server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+            *("--artifacts-destination", str(folder / "artifacts")),
+        ],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ},
+    )
+    try:
+        _wait_for_port(port, MLFLOW_STARTUP_SECONDS)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STARTUP_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mlflow_command() -> list[str]:
+    found = shutil.which("mlflow")
+    if found is not None:
+        return [found]
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), *_path()]))
+    if uv is None:
+        pytest.skip("mlflow is not installed, and there is no uv to fetch it")
+    command = [uv, "tool", "run", "--from", "mlflow>=3", "mlflow"]
+    asked = [*command, "--version"]
+    done = subprocess.run(asked, check=False, capture_output=True, timeout=240)
+    if done.returncode:
+        pytest.skip("mlflow is not installed and cannot be fetched")
+    return command
+
+
+def _path() -> list[str]:
+    return os.environ.get("PATH", "").split(os.pathsep)
 
 
 def free_port() -> int:
@@ -165,8 +215,8 @@ def _unprivileged_user(folder: Path) -> str | None:
     pytest.skip("PostgreSQL does not run as root and there is no user to run it as")
 
 
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
+def _wait_for_port(port: int, seconds: float = STARTUP_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -89,6 +89,7 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
 
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
+    from worker.pipeline.tracking.track import track
 
     try:
         _work_of(workspace.spec, duty)(workspace)
@@ -98,6 +99,7 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
         return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
+    track(workspace)
     _tell_memory(workspace.reporter)
     return Finished()
 

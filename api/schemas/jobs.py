@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.jobs.details import Details, Scalar
+from core.jobs.integrations import OwnedIntegration
 from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
@@ -133,7 +134,7 @@ class FineTuningJob(BaseModel):
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
-    integrations: list[str]
+    integrations: list[OwnedIntegration]
     trained_tokens: int | None = None
     status: str
     error: JobError | None
@@ -212,7 +213,7 @@ def job_object(
         seed=spec.seeds[0],
         suffix=job.suffix,
         metadata=job.user_metadata,
-        integrations=[],
+        integrations=spec.integrations,
         status=job.status,
         error=_error(job),
         status_reason=job.status_reason,

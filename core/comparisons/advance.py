@@ -148,6 +148,7 @@ def _report(
             "inputs": [],
             "model_id": fine_tuned_model_id("report", None, job_id),
             "alphas": [],
+            "integrations": [],
             "comparison": ComparisonSpec(
                 comparison_id=comparison.id,
                 title=request.name or "Comparison of methods",

@@ -22,6 +22,9 @@ MAX_BASES_NAMED = 50
 class Lookup(Protocol):
     """One project's view. Everything is None when there is no such thing, or none of theirs."""
 
+    @property
+    def project_id(self) -> str: ...
+
     def file(self, file_id: str) -> File | None: ...
 
     def dataset(self, version: str) -> DatasetVersion | None: ...
@@ -46,6 +49,10 @@ class RecordsLookup:
     def __init__(self, session: Session, project_id: str) -> None:
         self._session = session
         self._project_id = project_id
+
+    @property
+    def project_id(self) -> str:
+        return self._project_id
 
     def file(self, file_id: str) -> File | None:
         try:

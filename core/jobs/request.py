@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from core.ids import SUFFIX
+from core.jobs.integrations import MAX_INTEGRATIONS, Integration
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ShiftName = Annotated[str, StringConstraints(max_length=64)]
@@ -130,3 +131,9 @@ class JobRequest(BaseModel):
     n_seeds: int = Field(1, ge=1, le=10, description="Runs with seed, seed + 1, ...")
     suffix: str | None = Field(None, pattern=f"^{SUFFIX.pattern}$")
     metadata: Metadata | None = None
+    integrations: list[Integration] | None = Field(
+        None,
+        max_length=MAX_INTEGRATIONS,
+        description="Where step metrics and the result table go as well: mlflow, wandb (offline, "
+        "among the result files), tensorboard (among the result files).",
+    )

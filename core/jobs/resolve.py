@@ -20,6 +20,7 @@ from core.jobs.faults import Faults
 from core.jobs.held_out import find_held_out, require_new
 from core.jobs.hyperparameters import find_method, resolve_hyperparameters
 from core.jobs.inputs import require_fitting, require_one_model, resolve_inputs
+from core.jobs.integrations import resolve_integrations
 from core.jobs.lookup import Lookup
 from core.jobs.recipes import with_recipe
 from core.jobs.request import JobRequest
@@ -81,6 +82,8 @@ def _resolve(
         n_train = 1 if data is None else data.n_train  # says whether they are right, not what
         hyperparameters = faults.attempt(resolve_hyperparameters, method, request, n_train)
     model_id = None if theta0 is None else faults.attempt(_model_id, request, theta0, job_id)
+    asked = request.integrations or []
+    integrations = faults.attempt(resolve_integrations, asked, settings, lookup.project_id)
     evaluation = None
     if data is not None:
         names = list(dict.fromkeys([*(split.name for split in data.splits), *data.missing]))
@@ -95,7 +98,7 @@ def _resolve(
         faults.attempt(require_new, held_out, combination)
     if faults.found or hyperparameters is None or model_id is None:
         return None
-    assert evaluation is not None and seeds is not None
+    assert evaluation is not None and seeds is not None and integrations is not None
     return JobSpec(
         job_id=job_id,
         method=method.name,
@@ -114,6 +117,7 @@ def _resolve(
         corruptions=evaluation.corruptions,
         baselines=request.evaluation.baselines,
         averages=evaluation.averages,
+        integrations=integrations,
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.jobs.integrations import OwnedIntegration
+
 VALIDATION_FRACTION = 0.1  # of train, held out by the trainer where a job has no `val`
 
 
@@ -118,6 +120,9 @@ class JobSpec(_Frozen):
     )
     comparison: ComparisonSpec | None = Field(
         None, description="For the job that reports on a comparison, and no other."
+    )
+    integrations: list[OwnedIntegration] = Field(
+        default_factory=list, description="Where results go as well; no part of the work."
     )
 
     @property

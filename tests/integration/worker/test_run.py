@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from core.jobs.integrations import OwnedIntegration
 from core.jobs.messages import (
     PEAK_MEMORY,
     Artifact,
@@ -84,6 +85,7 @@ def of_type(messages: list[Message], kind: type) -> list:  # type: ignore[type-a
 
 def test_a_job_from_archive_to_weights(settings: Settings, tmp_path: Path) -> None:
     spec = job_spec(settings, tmp_path / "inputs", seeds=(0, 1))
+    spec = spec.model_copy(update={"integrations": [OwnedIntegration(type="tensorboard")]})
     store = ObjectStore.from_settings(settings)
 
     checked = run_trainer(settings, spec, tmp_path / "check", "check")
@@ -125,6 +127,7 @@ def test_a_job_from_archive_to_weights(settings: Settings, tmp_path: Path) -> No
         "metrics.csv",
         "results.json",
         "predictions.parquet",
+        "tensorboard.tar",
     }
     assert all(a.object_key.startswith("jobs/ftjob-test/attempts/1/") for a in names.values())
     stored_rows = json.loads(store.read_bytes(names["results.json"].object_key))["rows"]
