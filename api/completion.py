@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 from starlette.concurrency import run_in_threadpool
@@ -121,21 +121,34 @@ def _assemble(
     store: ObjectStore, parts: list[UploadPart], spool: SpoolFile, wanted: CompleteUpload
 ) -> None:
     md5 = hashlib.md5(usedforsecurity=False) if wanted.md5 is not None else None
-    for part in parts:
-        before = spool.size
-        try:
-            for chunk in store.read(part.object_key):
-                spool.write(chunk)
+
+    def chunks() -> Iterator[bytes]:
+        for part in parts:
+            missing = part.bytes
+            for chunk in _stored(store, part):
+                missing -= len(chunk)
                 if md5 is not None:
                     md5.update(chunk)
-        except NotFound as error:
-            raise StorageFault(f"The stored bytes of {part.id} are missing; try again.") from error
-        if spool.size - before != part.bytes:
-            raise StorageFault(f"The stored bytes of {part.id} are not all there; try again.")
+                yield chunk
+            if missing:
+                raise _incomplete(part)
+
+    spool.write_all(chunks())
     spool.finish()
     if md5 is not None:
         _require_equal("md5", wanted.md5, md5.hexdigest())
     _require_equal("sha256", wanted.sha256, spool.sha256)
+
+
+def _stored(store: ObjectStore, part: UploadPart) -> Iterator[bytes]:
+    try:
+        return store.read(part.object_key)
+    except NotFound as error:
+        raise _incomplete(part) from error
+
+
+def _incomplete(part: UploadPart) -> StorageFault:
+    return StorageFault(f"The stored bytes of {part.id} are not all there; try again.")
 
 
 def _require_equal(name: str, expected: str | None, found: str) -> None:

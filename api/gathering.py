@@ -106,8 +106,7 @@ def _copy(source: Source, spool: SpoolFile, settings: Settings) -> None:
             param="source",
         )
     require_space(settings.spool_directory, size)
-    for chunk in source.store.read(source.key):
-        spool.write(chunk)
+    spool.write_all(source.store.read(source.key))
     spool.finish()
 
 

@@ -12,7 +12,8 @@ import hashlib
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +41,21 @@ class SpoolFile:
     def write(self, data: bytes) -> None:
         """Appends. Raises StorageFault when the disk does not take it."""
         self._digest.update(data)
+        self._append(data)
+
+    def write_all(self, chunks: Iterable[bytes]) -> None:
+        """Appends them all, each written by a thread of its own while it is hashed here."""
+        with ThreadPoolExecutor(1) as pool:
+            writing: Future[None] | None = None
+            for chunk in chunks:
+                if writing is not None:
+                    writing.result()
+                writing = pool.submit(self._append, chunk)
+                self._digest.update(chunk)
+            if writing is not None:
+                writing.result()
+
+    def _append(self, data: bytes) -> None:
         self.size += len(data)
         try:
             self._file.write(data)
@@ -85,8 +101,7 @@ def on_disk(store: ObjectStore, key: str, directory: Path) -> Iterator[Path]:
         return
     require_space(directory, store.head(key).size)
     with spool_file(directory) as fetched:
-        for chunk in store.read(key):
-            fetched.write(chunk)
+        fetched.write_all(store.read(key))
         fetched.finish()
         yield fetched.path
 

@@ -16,7 +16,7 @@ from core.datasets.zip_directory import END_MAGIC, ends_as_zip
 from core.datasets.zip_reader import ZipArchive
 from core.errors import InvalidDataset, TooLarge
 
-__all__ = ["Archive", "Entry", "Format", "needs_libraries", "open_archive"]
+__all__ = ["Archive", "Entry", "Format", "may_expand", "open_archive"]
 
 _ZSTANDARD, _PARQUET = b"\x28\xb5\x2f\xfd", b"PAR1"
 _ACCEPTED = "a ZIP or TAR archive, plain or compressed with gzip or Zstandard,"
@@ -46,10 +46,10 @@ def open_archive(path: Path, limits: Limits) -> Archive:
         raise
 
 
-def needs_libraries(path: Path) -> bool:
-    """Whether opening it takes more than this room's own readers."""
+def may_expand(path: Path) -> bool:
+    """Whether it may hold far more than its size, or takes more than this room's own readers."""
     with path.open("rb") as file:
-        return file.read(4) in (_ZSTANDARD, _PARQUET)
+        return file.read(4).startswith((GZIP, _ZSTANDARD, _PARQUET))
 
 
 def _open(source: ByteSource, limits: Limits) -> Archive:

@@ -22,6 +22,7 @@ _EVERYTHING = [
     "models:read",
     "models:write",
     "models:infer",
+    "webhooks",
     "usage:read",
 ]
 _FIRST_KEY = "first start"

@@ -172,7 +172,10 @@ def announcement(name: str) -> dict[str, Any]:
 
 
 def _told(service: Service, job_id: str) -> tuple[str, str]:
-    """The ids of a webhook and of a delivery to it."""
+    """The ids of a webhook and of a delivery to it. A project may have few webhooks: all but its
+    first make room."""
+    for older in service.client.get("/v1/webhooks?order=asc").json()["data"][1:]:
+        service.client.delete(f"/v1/webhooks/{older['id']}")
     webhook = service.client.post("/v1/webhooks", json={"url": URL}).json()["id"]
     with service.database.write() as session:
         deliveries.emit(session, service.project_id, "fine_tuning.job.failed", job_id)

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from api.app import create_app
 from core.records import comparisons, files, job_logs, jobs
 from tests import service_builders as build
-from tests.api_service import Service, add_base, make_settings
+from tests.api_service import Service, add_base, dataset, make_settings
 
 DOWNLOADS = {
+    "/v1/datasets/{dataset_id}/contact-sheet",
     "/v1/files/{file_id}/content",
     "/v1/models/{model_id}/weights",
     "/v1/models/{model_id}/files/{name}",
@@ -63,10 +64,12 @@ class World:
             "name": "README.md",
             "comparison_id": "cmp-1",
             "job_id": job.id,
+            "dataset_id": service.upload(dataset())["dataset"]["version"],
         }
 
     def url(self, path: str) -> str:
-        return path.format(**self.ids)
+        query = "?split=test" if path.endswith("contact-sheet") else ""
+        return path.format(**self.ids) + query
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
+from structlog.testing import capture_logs
 
 from api.app import create_app
 from core.records import idempotency
@@ -135,7 +136,7 @@ class TestAKey:
         def fail(*_: Any) -> None:
             raise RuntimeError
 
-        with monkeypatch.context() as patch:
+        with monkeypatch.context() as patch, capture_logs():  # unset, they draw every local
             patch.setattr(idempotency, "answer", fail)
             headers = {"idempotency-key": "six"}
             assert service.client.post(JOBS, json=job_body, headers=headers).status_code == 500
