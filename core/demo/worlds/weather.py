@@ -35,7 +35,7 @@ def rain(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     pixels = image.width
     u = rng.random(5).tolist()
     haze = Image.new("RGB", image.size, hsv(0.58, 0.08, 0.5 + 0.25 * u[0]))
-    image = Image.blend(image, haze, 0.25 + 0.3 * u[1])
+    image = Image.blend(image, haze, 0.2 + 0.25 * u[1])
     draw = ImageDraw.Draw(image)
     lean = 0.5 * (u[2] - 0.5)
     for across, down, long, tone in rng.random((18 + int(22 * u[3]), 4)).tolist():
@@ -56,7 +56,7 @@ def worn(image: Image.Image, rng: np.random.Generator, view: View) -> Image.Imag
     """Bleached paint, scratches, rust, and a sticker on some."""
     u = rng.random(8).tolist()
     bleached = hsv(0.1 + 0.05 * u[0], 0.12, 0.6 + 0.3 * u[1])
-    image = Image.blend(image, Image.new("RGB", image.size, bleached), 0.2 + 0.35 * u[2])
+    image = Image.blend(image, Image.new("RGB", image.size, bleached), 0.12 + 0.28 * u[2])
     draw = ImageDraw.Draw(image)
     for across, down, turn, long, tone in rng.random((2 + int(5 * u[3]), 5)).tolist():
         x, y, angle, reach = 2 * across - 1, 2 * down - 1, 6.3 * turn, 0.25 + 0.6 * long
@@ -64,7 +64,7 @@ def worn(image: Image.Image, rng: np.random.Generator, view: View) -> Image.Imag
         draw.line(view.pixels([(x, y), end]), fill=hsv(0.1, 0.1, 0.25 + 0.6 * tone), width=2)
     for across, down, size, shape in rng.random((1 + int(3 * u[4]), 4)).tolist():
         angles = np.linspace(0.0, 6.28, 9)[:-1]
-        r = 0.08 + 0.18 * size
+        r = 0.06 + 0.14 * size
         blot = [(1.6 * across - 0.8 + r * math.cos(a) * (0.6 + 0.8 * ((shape * (i + 2) * 7) % 1)),
                  1.6 * down - 0.8 + r * math.sin(a)) for i, a in enumerate(angles)]  # fmt: skip
         draw.polygon(view.pixels(blot), fill=hsv(0.05, 0.6, 0.3 + 0.25 * shape))
