@@ -17,10 +17,10 @@ demo: setup
 	$(BIN)/lipsum demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not servers and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not servers and not slow"
 
 test-all: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -79,7 +79,9 @@ async def _watch(
         )
         for n in range(n_watchers)
     ]
-    await asyncio.gather(*(event.wait() for event in ready))
+    connected = asyncio.gather(*(event.wait() for event in ready))
+    await asyncio.wait({connected, *readers}, return_when=asyncio.FIRST_COMPLETED)
+    assert connected.done(), "a stream was refused"
     await asyncio.sleep(1.0)
     per_watcher = (_resident_bytes(pid) - idle) / n_watchers
     for number in range(n_events):
@@ -123,7 +125,8 @@ async def _read(
     async with connecting:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         path = f"/v1/fine_tuning/jobs/{job_id}/events?stream=true&after=1"
-        head = f"GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\n\r\n"
+        host, bearer = f"host: 127.0.0.1:{port}", f"authorization: Bearer {secret}"
+        head = f"GET {path} HTTP/1.1\r\n{host}\r\n{bearer}\r\n\r\n"
         writer.write(head.encode())
         assert b" 200 " in await reader.readline()
         while (await reader.readline()).strip():
