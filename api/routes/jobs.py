@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request
@@ -137,12 +138,7 @@ def pause_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A job that waits is `paused` at once; one that runs goes on until its state is saved."""
-    with services.database.write() as session:
-        stopping.request_pause(session, principal.project_id, job_id)
-        audit.note(session, principal.actor, "job.pause", job_id)
-        answer = _whole(session, principal, job_id)
-    background.add_task(doorbell.ring, services.settings)
-    return answer
+    return _moved(services, principal, background, job_id, "pause", stopping.request_pause)
 
 
 @router.post("/{job_id}/resume", dependencies=[needs("jobs:write")], responses=documented(409))
@@ -150,12 +146,7 @@ def resume_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A paused job waits for a worker, and goes on from its last checkpoint."""
-    with services.database.write() as session:
-        stopping.resume(session, principal.project_id, job_id)
-        audit.note(session, principal.actor, "job.resume", job_id)
-        answer = _whole(session, principal, job_id)
-    background.add_task(doorbell.ring, services.settings)
-    return answer
+    return _moved(services, principal, background, job_id, "resume", stopping.resume)
 
 
 @router.post("/{job_id}/retry", dependencies=[needs("jobs:write")], responses=documented(409))
@@ -163,12 +154,7 @@ def retry_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
     """A failed job waits for a worker again, and goes on from its last checkpoint."""
-    with services.database.write() as session:
-        stopping.retry(session, principal.project_id, job_id)
-        audit.note(session, principal.actor, "job.retry", job_id)
-        answer = _whole(session, principal, job_id)
-    background.add_task(doorbell.ring, services.settings)
-    return answer
+    return _moved(services, principal, background, job_id, "retry", stopping.retry)
 
 
 @router.get(
@@ -239,6 +225,22 @@ def _stream(services: Services, principal: Principal, job_id: str, seen: str | N
         job = jobs.get(session, principal.project_id, job_id)
     sequence = None if seen == LAST_ID else _sequence(job_id, seen) or 0
     return event_stream(services.feed, job, principal.key_id, sequence)
+
+
+def _moved(
+    services: Services,
+    principal: Principal,
+    background: BackgroundTasks,
+    job_id: str,
+    verb: str,
+    move: Callable[[Session, str, str], object],
+) -> FineTuningJob:
+    with services.database.write() as session:
+        move(session, principal.project_id, job_id)
+        audit.note(session, principal.actor, f"job.{verb}", job_id)
+        answer = _whole(session, principal, job_id)
+    background.add_task(doorbell.ring, services.settings)
+    return answer
 
 
 def _whole(session: Session, principal: Principal, job_id: str) -> FineTuningJob:
