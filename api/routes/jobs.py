@@ -153,8 +153,15 @@ def resume_job(
 def retry_job(
     job_id: str, background: BackgroundTasks, principal: Authenticated, services: InServices
 ) -> FineTuningJob:
-    """A failed job waits for a worker again, and goes on from its last checkpoint."""
-    return _moved(services, principal, background, job_id, "retry", stopping.retry)
+    """A failed job waits for a worker again, and goes on from its last checkpoint. Limits count it
+    like a new one."""
+
+    def retry(session: Session, project_id: str, job_id: str) -> None:
+        if jobs.get(session, project_id, job_id).status == "failed":
+            quotas.check_jobs(session, project_id, principal.key_id)
+        stopping.retry(session, project_id, job_id)
+
+    return _moved(services, principal, background, job_id, "retry", retry)
 
 
 @router.get(

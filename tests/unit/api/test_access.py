@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.access.limits import Limits
-from core.records import keys, limits
+from core.records import keys, leases, limits
 from core.records.clock import read_clock
 from tests.api_service import Service, add_base, add_key, dataset
 from tests.unit.api.test_jobs import create, finish
@@ -273,6 +273,22 @@ class TestAQuota:
         assert len(fresh.client.get("/v1/fine_tuning/jobs").json()["data"]) == 1
         fresh.client.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
         create(fresh, file_id)
+
+    def test_of_jobs_that_are_tried_again(self, fresh: Service) -> None:
+        add_base(fresh.database, fresh.store)
+        file_id = fresh.upload(dataset())["id"]
+        failed = create(fresh, file_id)["id"]
+        with fresh.database.write() as session:
+            held = leases.claim(session, "worker", "boot", 60.0)
+            assert held is not None
+            leases.fail(session, held, "storage_error", "no", max_attempts=1)
+        self.limit(fresh, concurrent_jobs=1)
+        other = create(fresh, file_id)["id"]
+        retry = f"/v1/fine_tuning/jobs/{failed}/retry"
+        self.refused(fresh.client.post(retry), "concurrent_jobs")
+        assert fresh.client.get(f"/v1/fine_tuning/jobs/{failed}").json()["status"] == "failed"
+        fresh.client.post(f"/v1/fine_tuning/jobs/{other}/cancel")
+        assert fresh.client.post(retry).status_code == 200
 
     def test_of_bytes(self, fresh: Service) -> None:
         self.limit(fresh, stored_bytes=1000)
