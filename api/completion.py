@@ -92,6 +92,8 @@ async def _keeping_the_claim(services: Services, upload_id: str) -> AsyncIterato
         yield
     finally:
         renewing.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewing  # a renewal under way would undo what follows
         await run_in_threadpool(set_claim, None)
 
 

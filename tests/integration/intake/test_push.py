@@ -119,7 +119,8 @@ def test_a_killed_push_goes_on_where_it_was(
     assert killed.returncode == -signal.SIGKILL
     [upload] = uploads_of(api, "killed.zip")
     before = parts_of(api, upload["id"])
-    assert sorted(before) == [1, 2]
+    assert sorted(before)[:2] == [1, 2]
+    assert len(before) < 6  # the others were on their way, or not yet
     file = api.openai().files.retrieve(pushed(command, path))
     assert (file.model_extra or {})["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     [again] = uploads_of(api, "killed.zip")
