@@ -99,7 +99,11 @@ def private_mlflow() -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ},
+        env={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else a dozen processes more
+            **os.environ,
+        },
     )
     try:
         _wait_for_port(port, MLFLOW_STARTUP_SECONDS)
