@@ -22,8 +22,10 @@ from core.records.tables import Job, JobEvent
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0  # of silence before a comment; proxies mostly give up after 60
 LAST_ID = "done"
-_BEGINNING = b"retry: 2000\n\n"  # milliseconds before a browser connects again
-_HEARTBEAT = b": still here\n\n"
+# Neither ends with an empty line: to the standard that would be an event without data and nothing,
+# but OpenAI's SDK reads it as one and fails.
+_BEGINNING = b"retry: 2000\n"  # milliseconds before a browser connects again
+_HEARTBEAT = b": still here\n"
 
 
 def wants_stream(request: Request, stream: bool) -> bool:

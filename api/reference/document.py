@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
-_EXAMPLES = Path(__file__).parent / "examples.json"
+EXAMPLES = Path(__file__).parent / "examples.json"
 
 _ABOUT = """\
 Robust fine-tuning of CLIP-like models as a service. `/v1/files`, `/v1/uploads`,
@@ -63,7 +63,7 @@ def recorded_examples() -> dict[str, dict[str, Any]]:
 
     `python -m docs.record_examples` writes the file.
     """
-    found: dict[str, dict[str, Any]] = json.loads(_EXAMPLES.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads(EXAMPLES.read_text(encoding="utf-8"))
     return found
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from core.comparisons.request import ComparisonRequest
 from core.records.jobs import running_seconds
-from core.records.tables import Comparison, ContenderRow, File, Job
+from core.records.states import STATUSES
+from core.records.tables import COMPARISON_STATUSES, Comparison, ContenderRow, File, Job
 
 
 class ContenderObject(BaseModel):
@@ -19,7 +20,10 @@ class ContenderObject(BaseModel):
     method: str
     of: list[str] = Field(description="Labels of the contenders whose models it reads.")
     job_id: str | None = Field(description="Null until those it reads have succeeded.")
-    status: str = Field(description="waiting, left_out, or the job's.")
+    status: str = Field(
+        description="waiting, left_out, or the job's.",
+        json_schema_extra={"enum": ["waiting", "left_out", *STATUSES]},
+    )
     left_out: str | None = Field(description="Why it has no result.")
     fraction: float = Field(description="Of its job, 0 to 1.")
     seconds: float | None = Field(description="That its job ran, once it has ended.")
@@ -38,7 +42,7 @@ class ComparisonObject(BaseModel):
     seed: int
     n_seeds: int
     metadata: dict[str, str] | None
-    status: str = Field(description="running, cancelling, succeeded, failed or cancelled.")
+    status: str = Field(json_schema_extra={"enum": list(COMPARISON_STATUSES)})
     error: str | None
     contenders: list[ContenderObject]
     report_job: str | None

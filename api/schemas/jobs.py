@@ -12,6 +12,7 @@ from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.report import Protocol
+from core.records.states import STATUSES
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
 
 EVENT_PREFIX = "ftevent-"
@@ -136,7 +137,7 @@ class FineTuningJob(BaseModel):
     metadata: dict[str, str] | None
     integrations: list[OwnedIntegration]
     trained_tokens: int | None = None
-    status: str
+    status: str = Field(json_schema_extra={"enum": list(STATUSES)})
     error: JobError | None
 
     status_reason: str | None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
@@ -184,6 +185,23 @@ class TestALiveJob:
         with httpx.stream("GET", running.url(job), headers=running.headers()) as answer:
             comments = (line for line in answer.iter_lines() if line.startswith(":"))
             assert [next(comments) for _ in range(3)] == [": still here"] * 3
+
+    def test_openais_reader_takes_a_quiet_stream(
+        self, running: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To it an empty line after a comment, or after `retry`, is an event that is no JSON."""
+        monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.02)
+        job = build.job(running.service.database, running.service.project_id)
+        with httpx.stream("GET", running.url(job), headers=running.headers()) as answer:
+            chunks = answer.iter_raw()
+            received = b""
+            while received.count(b": still here") < 3:
+                received += next(chunks)
+            finish(running.service, job)
+            received += b"".join(chunks)
+        read_by_sdk = list(openai.OpenAI(api_key="-")._make_sse_decoder().iter_bytes([received]))
+        assert {event.event for event in read_by_sdk} == {"message", "done"}
+        assert all(event.json()["fine_tuning_job_id"] == job.id for event in read_by_sdk[-1:])
 
     def test_a_client_that_leaves_is_forgotten(self, running: Live) -> None:
         job = build.job(running.service.database, running.service.project_id)
