@@ -25,4 +25,5 @@ else
     .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 fi
 .venv/bin/python -c 'import torch, torchvision, open_clip' # the pair fits
+PYTHONDONTWRITEBYTECODE= .venv/bin/python -c 'import api.app' # compiled now, not at the first start
 echo "ready: .venv/bin/lipsum"

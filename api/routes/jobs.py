@@ -65,9 +65,9 @@ def create_job(
             spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
         with services.database.write() as session:
             quotas.check_jobs(session, principal.project_id, principal.key_id)
-            jobs.create(session, principal.project_id, spec, written, key_id=principal.key_id)
+            job = jobs.create(session, principal.project_id, spec, written, key_id=principal.key_id)
             audit.note(session, principal.actor, "job.create", job_id)
-            answer = _whole(session, principal, job_id)
+            answer = _new(session, job)
             doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
     return answer
@@ -248,6 +248,13 @@ def _moved(
         answer = _whole(session, principal, job_id)
     background.add_task(doorbell.ring, services.settings)
     return answer
+
+
+def _new(session: Session, job: Job) -> FineTuningJob:
+    """A job that was just made: it has no files and no results to look for."""
+    places = jobs.queue_positions(session, [job])
+    transitions = jobs.list_transitions(session, job.project_id, job.id)
+    return job_object(job, [], places.get(job.id), transitions, [])
 
 
 def _whole(session: Session, principal: Principal, job_id: str) -> FineTuningJob:

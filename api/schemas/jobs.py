@@ -146,7 +146,9 @@ class FineTuningJob(BaseModel):
         description="What its worker is stopping it for: a pause, or to keep its checkpoint."
     )
     attempt: int
-    queue_position: int | None = Field(description="Jobs that wait before it; null if it does not.")
+    queue_position: int | None = Field(
+        description="Jobs that wait before it, at most 1000; null if it does not wait."
+    )
     progress: Progress
     started_at: int | None
     n_seeds: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select, update
@@ -96,33 +97,30 @@ def list_datasets(
 def files_of(session: Session, project_id: str, versions: Iterable[str]) -> dict[str, list[File]]:
     """The files that hold each version, newest first."""
     found: dict[str, list[File]] = {version: [] for version in versions}
-    statement = (
-        select(File)
-        .where(
-            File.project_id == project_id,
-            File.dataset_version.in_(found),
-            File.deleted_at.is_(None),
-        )
-        .order_by(File.created_at.desc(), File.id.desc())
+    statement = select(File).where(
+        File.project_id == project_id,
+        File.dataset_version.in_(found),
+        File.deleted_at.is_(None),
     )
-    for row in every(session, statement, File):
+    # Asked for in order, SQLite would rather walk along all of the project's files.
+    by_age = attrgetter("created_at", "id")
+    for row in sorted(every(session, statement, File), key=by_age, reverse=True):
         found[str(row.dataset_version)].append(row)
     return found
 
 
-def unchecked(session: Session, project_id: str, versions: Iterable[str]) -> list[DatasetVersion]:
+def unchecked(session: Session, project_id: str, versions: Iterable[str]) -> list[str]:
     """Which of these versions nobody has read image by image yet."""
-    return every(
-        session,
-        select(DatasetVersion)
+    statement = (
+        select(DatasetVersion.id)
         .where(
             DatasetVersion.project_id == project_id,
             DatasetVersion.id.in_(list(versions)),
             DatasetVersion.checked_at.is_(None),
         )
-        .order_by(DatasetVersion.id),
-        DatasetVersion,
+        .order_by(DatasetVersion.id)
     )
+    return list(session.execute(statement).scalars())
 
 
 def mark_checked(

@@ -22,6 +22,7 @@ from core.records.rows import every
 from core.records.tables import Job, JobEvent
 
 Level = Literal["info", "warn", "error"]
+FIRST = 1  # sequence
 MAX_MESSAGE = 8192  # characters; longer messages are cut
 _IDS_PER_QUERY = 500
 
@@ -44,6 +45,11 @@ class News:
     last: int  # sequence of the newest event there is; there may be more than `rows`
 
 
+def begin(session: Session, job: Job, line: Line) -> None:
+    """The first event of a job that this transaction made, with `next_event_sequence` after it."""
+    _insert(session, job.id, job.project_id, FIRST, [line])
+
+
 def append(session: Session, job_id: str, lines: Sequence[Line]) -> None:
     """Adds events to a job that exists, in order."""
     if not lines:
@@ -56,21 +62,7 @@ def append(session: Session, job_id: str, lines: Sequence[Line]) -> None:
         execution_options={"synchronize_session": False},
     ).one()
     first_sequence = taken.next_event_sequence - len(lines)
-    session.execute(
-        insert(JobEvent).values(created_at=now()),
-        [
-            {
-                "job_id": job_id,
-                "sequence": first_sequence + offset,
-                "project_id": taken.project_id,
-                "level": line.level,
-                "type": "message",
-                "message": clean_text(line.message)[:MAX_MESSAGE],
-                "data": clean_json(line.data),
-            }
-            for offset, line in enumerate(lines)
-        ],
-    )
+    _insert(session, job_id, taken.project_id, first_sequence, lines)
 
 
 def list_events(
@@ -108,6 +100,26 @@ def news(session: Session, seen: Mapping[str, int], limit: int = 100) -> dict[st
             rows = every(session, by_sequence.limit(limit), JobEvent)
         found[job_id] = News(rows, status, next_sequence - 1)
     return found
+
+
+def _insert(
+    session: Session, job_id: str, project_id: str, first_sequence: int, lines: Sequence[Line]
+) -> None:
+    session.execute(
+        insert(JobEvent).values(created_at=now()),
+        [
+            {
+                "job_id": job_id,
+                "sequence": first_sequence + offset,
+                "project_id": project_id,
+                "level": line.level,
+                "type": "message",
+                "message": clean_text(line.message)[:MAX_MESSAGE],
+                "data": clean_json(line.data),
+            }
+            for offset, line in enumerate(lines)
+        ],
+    )
 
 
 def _standings(session: Session, job_ids: Sequence[str]) -> Iterable[tuple[str, str, int]]:

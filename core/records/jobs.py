@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy import ColumnElement, Select, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -29,6 +29,8 @@ from core.records.events import Line
 from core.records.pages import Order, Page, paginate
 from core.records.rows import every, first
 from core.records.tables import Job, JobTransition
+
+QUEUE_COUNTED = 1000  # waiting jobs: whoever has more before it is not told how many
 
 
 def create(
@@ -70,7 +72,7 @@ def create(
             progress=0.0,
             attempt=0,
             failures=0,
-            next_event_sequence=1,
+            next_event_sequence=events.FIRST + 1,
             created_at=now(),
         )
         .returning(Job),
@@ -79,9 +81,9 @@ def create(
     assert job is not None
     job_metadata.add(session, job)
     transitions.record(session, job, None, None)
-    events.append(session, job.id, [Line(f"Created fine-tuning job: {job.id}")])
+    events.begin(session, job, Line(f"Created fine-tuning job: {job.id}"))
     outbox.add(session, job)
-    return get(session, project_id, job.id)
+    return job
 
 
 def get(session: Session, project_id: str, job_id: str) -> Job:
@@ -170,32 +172,34 @@ def end_cancelled(session: Session, job: Job) -> Job:
 
 def list_transitions(session: Session, project_id: str, job_id: str) -> list[JobTransition]:
     """Every status the job has had, oldest first."""
-    get(session, project_id, job_id)
-    return every(
-        session,
-        select(JobTransition).where(JobTransition.job_id == job_id).order_by(JobTransition.id),
-        JobTransition,
+    owned = (JobTransition.project_id == project_id, JobTransition.job_id == job_id)
+    found = every(
+        session, select(JobTransition).where(*owned).order_by(JobTransition.id), JobTransition
     )
+    if not found:
+        get(session, project_id, job_id)
+    return found
 
 
 def queue_positions(session: Session, jobs: Iterable[Job]) -> dict[str, int]:
-    """For each job that waits for a worker, how many wait before it (0 is next), in any project.
+    """For each job that waits for a worker, how many wait before it (0 is next), in any project:
+    QUEUE_COUNTED where they are more.
 
     Jobs that run, are being checked or have ended are not in the answer.
     """
-    wanted = [job.id for job in jobs if job.status in states.WAITING]
+    wanted = [job.id for job in jobs if job.status in states.WAITING and job.lease_token is None]
     if not wanted:
         return {}
     waiting = (
-        select(
-            Job.id,
-            (func.row_number().over(order_by=(Job.created_at, Job.id)) - 1).label("position"),
-        )
-        .where(Job.status.in_(states.WAITING), Job.lease_token.is_(None))
-        .subquery()
+        select(Job.id)
+        .where(Job.finished_at.is_(None), Job.lease_token.is_(None), Job.status.in_(states.WAITING))
+        .order_by(Job.created_at, Job.id)
+        .limit(QUEUE_COUNTED)
     )
-    asked = select(waiting.c.id, waiting.c.position).where(waiting.c.id.in_(wanted))
-    return {row.id: row.position for row in session.execute(asked)}
+    places = {job_id: place for place, job_id in enumerate(session.execute(waiting).scalars())}
+    if len(places) < QUEUE_COUNTED:  # all that wait: others were claimed since they were read
+        return {job_id: places[job_id] for job_id in wanted if job_id in places}
+    return {job_id: places.get(job_id, QUEUE_COUNTED) for job_id in wanted}
 
 
 def running_seconds(job: Job) -> float | None:

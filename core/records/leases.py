@@ -36,7 +36,7 @@ from core.records.clock import now
 from core.records.events import Line
 from core.records.jobs import end_cancelled
 from core.records.rows import every, first
-from core.records.tables import DatasetVersion, Job
+from core.records.tables import Job
 
 FINAL_REASONS = frozenset({"invalid_dataset", "invalid_spec", "loss_not_finite", "out_of_memory"})
 MAX_COOL_OFF = 60.0  # seconds; the n-th failure waits min(2^n, this)
@@ -89,6 +89,7 @@ def claim(session: Session, owner: str, boot_id: str, lease_seconds: float) -> C
                 and_(Job.status == "cancelling", Job.stop_for == "keep"),
             ),
             Job.lease_token.is_(None),
+            Job.finished_at.is_(None),  # as all of these are: so it is the index's jobs, in order
             or_(Job.not_before.is_(None), Job.not_before <= now()),
         )
         .order_by(Job.created_at, Job.id)
@@ -162,7 +163,7 @@ def pass_check(
     reports.write(session, job, messages)
     left = _unchecked(session, job, held.spec)
     if left:
-        message = f"The check ended without an index of dataset version {left[0].id}."
+        message = f"The check ended without an index of dataset version {left[0]}."
         return settle(session, job, "internal", message, max_attempts=max_attempts)
     if job.status == "cancelling" or job.stop_for is not None:
         return let_go(session, job)
@@ -297,7 +298,7 @@ def _order(held: Claim, status: str, stop_for: str | None) -> Order:
     return "save" if stop_for == "pause" else "go_on"
 
 
-def _unchecked(session: Session, job: Job, spec: JobSpec) -> list[DatasetVersion]:
+def _unchecked(session: Session, job: Job, spec: JobSpec) -> list[str]:
     versions = [dataset.version for dataset in spec.datasets]
     return datasets.unchecked(session, job.project_id, versions)
 

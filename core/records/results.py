@@ -35,9 +35,10 @@ def list_metrics(
 
 def list_split_results(session: Session, project_id: str, job_id: str) -> list[SplitResultRow]:
     """The job's result table, in the order the trainer reported it. Empty before it succeeds."""
-    jobs.get(session, project_id, job_id)
-    return every(
-        session,
-        select(SplitResultRow).where(SplitResultRow.job_id == job_id).order_by(SplitResultRow.id),
-        SplitResultRow,
+    owned = (SplitResultRow.project_id == project_id, SplitResultRow.job_id == job_id)
+    found = every(
+        session, select(SplitResultRow).where(*owned).order_by(SplitResultRow.id), SplitResultRow
     )
+    if not found:
+        jobs.get(session, project_id, job_id)
+    return found

@@ -52,6 +52,11 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _partial(name: str, where: str, *columns: str) -> Index:
+    """An index of the rows for which `where` holds, which must stand in a query word for word."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can alter it on both databases."""
 
@@ -177,6 +182,10 @@ class File(Base):
             ["dataset_versions.project_id", "dataset_versions.id"],
         ),
         Index(None, "project_id", "created_at", "id"),
+        Index(None, "job_id", "project_id"),
+        _partial(
+            "ix_files_of_datasets", "dataset_version IS NOT NULL", "project_id", "dataset_version"
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -190,7 +199,7 @@ class File(Base):
     object_key: Mapped[str] = mapped_column(index=True)
     dataset_version: Mapped[str | None]
     structure: Mapped[dict[str, Any] | None]  # splits and classes, as read from the archive's names
-    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
     key_id: Mapped[str | None]  # of the key that made it or its job; NULL where that was not noted
     created_at: Mapped[float]
     deleted_at: Mapped[float | None]
@@ -294,15 +303,17 @@ class Job(Base):
         _one_of("status_reason", STATUS_REASONS),
         CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease"),
         Index(None, "project_id", "created_at", "id"),
-        Index(None, "status", "created_at", "id"),  # the order of claims
         Index(None, "lease_expires_at"),  # what the sweeper looks for
-        Index(
-            "ix_jobs_without_metadata",
-            "project_id",
-            "created_at",
-            "id",
-            sqlite_where=text("metadata IS NULL"),
-            postgresql_where=text("metadata IS NULL"),
+        _partial("ix_jobs_without_metadata", "metadata IS NULL", "project_id", "created_at", "id"),
+        # These are as small as what is going on, however much has ended.
+        _partial(
+            "ix_jobs_waiting",  # the order of claims
+            "finished_at IS NULL AND lease_token IS NULL",
+            *("created_at", "id"),
+        ),
+        _partial("ix_jobs_open", "finished_at IS NULL", "project_id", "status"),  # for limits
+        _partial(  # for the sweeper
+            "ix_jobs_unpurged", "purged_at IS NULL AND finished_at IS NOT NULL", "finished_at"
         ),
     )
 

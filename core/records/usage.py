@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, unio
 from sqlalchemy.orm import Session, aliased
 
 from core.errors import InvalidRequest
-from core.records import states
 from core.records.clock import now, read_clock
 from core.records.rows import add_up
 from core.records.tables import File, Job, JobTransition, Model, RequestCount
@@ -119,7 +118,7 @@ def jobs_created(session: Session, project_id: str, month: Month) -> Mapping[str
 
 def open_jobs(session: Session, project_id: str) -> Mapping[str | None, int]:
     """Jobs that have not ended."""
-    return _count_jobs(session, Job.project_id == project_id, Job.status.not_in(states.ENDED))
+    return _count_jobs(session, Job.project_id == project_id, Job.finished_at.is_(None))
 
 
 def stored_bytes(session: Session, project_id: str) -> Mapping[str | None, int]:
@@ -205,5 +204,5 @@ def _open_spans(project_id: str) -> Select[str, float, float]:
         select(func.max(JobTransition.at)).where(JobTransition.job_id == Job.id).scalar_subquery()
     )
     return select(Job.id.label("job_id"), last.label("begun"), now().label("ended")).where(
-        Job.project_id == project_id, Job.status == _USING
+        Job.project_id == project_id, Job.finished_at.is_(None), Job.status == _USING
     )

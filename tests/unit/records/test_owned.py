@@ -165,6 +165,17 @@ def test_the_queue_counts_everybody_before_you(database: Database) -> None:
     assert found == {before.id: 0, mine.id: 1}
 
 
+def test_a_long_queue_is_not_counted_to_its_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "QUEUE_COUNTED", 2)
+    project = build.project(database)
+    made = [build.job(database, project) for _ in range(4)]
+    with database.read() as session:
+        found = jobs.queue_positions(session, made)
+    assert [found[job.id] for job in made] == [0, 1, 2, 2]
+
+
 def test_a_base_is_everybodys_and_nobody_can_delete_it(database: Database) -> None:
     ours, theirs = build.project(database), build.project(database, "theirs")
     base = {"object_key": "bases/a.tar", "sha256": "a", "size": 1, "members": {}, "info": {}}
