@@ -22,7 +22,7 @@ def upgrade() -> None:
         ["created_at", "id"],
         "finished_at IS NULL AND lease_token IS NULL",
     )
-    _create_partial("ix_jobs_open", "jobs", ["project_id", "status"], "finished_at IS NULL")
+    _create_partial("ix_jobs_open", "jobs", ["project_id"], "finished_at IS NULL")
     _create_partial(
         "ix_jobs_unpurged", "jobs", ["finished_at"], "purged_at IS NULL AND finished_at IS NOT NULL"
     )
