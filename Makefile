@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup up demo test test-all check format clean
+.PHONY: setup up demo test test-all bench-api check format clean
 
 setup: .venv/.ready
 
@@ -21,6 +21,11 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What the API costs on this machine: a table of ratios, and the docs' tables of it.
+bench-api: setup
+	$(BIN)/python -m benchmarks.api --record docs/results/api.json
+	$(BIN)/python -m docs.render
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -29,6 +29,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import load
 from cli.provenance import commit, machine
 from core.learning.methods import registry
 from core.learning.methods.base import TrainingMethod
@@ -72,6 +73,7 @@ class Pair:
 def main() -> None:
     options = _parse()
     console = Console(highlight=False)
+    before = load()
     trainer = _trainer(options)
     with tempfile.TemporaryDirectory() as directory:
         workspace = _workspace(Path(directory))
@@ -85,7 +87,9 @@ def main() -> None:
                 pairs.append(block.pair(steps, with_one_first=number % 2 == 1))
                 console.print(f"pair {number + 1}: {pairs[-1]}")
         size = max(item.size for item in workspace.store.list("jobs"))
-    found = _summary(options, trainer, steps, pairs, size)
+    found = _summary(options, trainer, steps, pairs, size) | {
+        "load": {"before": before, "after": load()}
+    }
     _show(console, found)
     if options.record is not None:
         text = json.dumps(found, indent=1)
@@ -174,13 +178,13 @@ def _summary(
     cost = statistics.median(pair.cost for pair in pairs)
     processor_cost = statistics.median(pair.processor_cost for pair in pairs)
     return {
+        "command": "python -m benchmarks.checkpoints",
         "commit": commit(),
         "machine": machine(),
         "model": options.model,
         "method": options.method,
         "batch_size": options.batch_size,
         "threads": torch.get_num_threads(),
-        "load": os.getloadavg()[0],
         "steps_of_a_block": steps,
         "pairs": [asdict(pair) for pair in pairs],
         "bytes": size,

@@ -1,18 +1,14 @@
 """What an upload costs: time against `cp` and `sha256sum` of the same bytes, and memory.
 
-    python -m benchmarks.uploads --record docs/results/uploads.json
-    python -m benchmarks.uploads --mib 256 4096
-
 For each size an archive of incompressible images is made; then, in turns and on the same disk,
 `cp` and `sha256sum` take it, `lipsum push` sends it in parts, and one streamed request sends
 it whole, each to an API process of its own. Memory is the peak of the resident set (VmHWM) over
 what the process had before: the API's when it was ready, the command's when it had its client.
-Takes three times the largest size on the disk of the temporary directory.
+Three times the largest size is taken on the disk of the temporary directory.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import shutil
@@ -20,15 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from benchmarks.memory import peak, resident
-from cli.provenance import commit, machine
 from core.datasets.layouts.zip_stream import zip_stream
 from tests.api_process import ApiProcess, api_process
 
@@ -42,31 +36,20 @@ from cli.client import make_client
 from cli.push import FileSource, send
 client = make_client()
 client.files.list(limit=1)  # what any use of the client loads
-before, started = resident("self"), time.perf_counter()
+before, started = resident(), time.perf_counter()
 send(client, FileSource(Path(sys.argv[1])), lambda done: None)
-print(json.dumps([time.perf_counter() - started, peak("self") - before]))
+print(json.dumps([time.perf_counter() - started, peak() - before]))
 """
 
 
-def main() -> None:
-    options = _parse()
-    with tempfile.TemporaryDirectory(prefix="lipsum-uploads-", dir=options.directory) as made:
-        rows = [measure(size * MIB, options.repeats, Path(made)) for size in options.mib]
-    document = {
-        "command": "python -m benchmarks.uploads",
-        "commit": commit(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
-        "rows": rows,
-    }
-    text = json.dumps(document, indent=1)
-    print(text)
-    if options.record is not None:
-        options.record.write_text(text + "\n", encoding="utf-8")
+def measure(mib: Sequence[int], repeats: int) -> dict[str, Any]:
+    """A row for an archive of about each size: the shortest times and the most memory."""
+    with tempfile.TemporaryDirectory(prefix="lipsum-uploads-") as made:
+        rows = [_measure(size * MIB, repeats, Path(made)) for size in mib]
+    return {"repeats": repeats, "rows": rows}
 
 
-def measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
-    """One row for an archive of about that size: the shortest times and the most memory."""
+def _measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
     archive = _make_archive(directory / "archive.zip", size)
     measured: dict[str, list[float]] = {}
 
@@ -77,7 +60,7 @@ def measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
         note("copy_seconds", _copy(archive))
         for name, send in (("push", _push), ("post", _post)):
             with api_process(directory / name) as api:
-                pid = str(api.process.pid)
+                pid = api.process.pid
                 _list_files(api)
                 before = resident(pid)
                 seconds, client_bytes = send(api, archive)
@@ -85,7 +68,7 @@ def measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
                 note(f"{name}_api_bytes", peak(pid) - before)
                 note(f"{name}_client_bytes", client_bytes)
             shutil.rmtree(directory / name)
-    row: dict[str, Any] = {"bytes": archive.stat().st_size, "repeats": repeats}
+    row: dict[str, Any] = {"bytes": archive.stat().st_size}
     for name, values in measured.items():
         row[name] = max(values) if name.endswith("bytes") else round(min(values), 2)
     archive.unlink()
@@ -159,16 +142,3 @@ def _post(api: ApiProcess, archive: Path) -> tuple[float, int]:
 def _list_files(api: ApiProcess) -> None:
     with api.http() as http:
         http.get("/v1/files").raise_for_status()
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mib", type=int, nargs="+", default=[256, 1024], help="sizes, in MiB")
-    parser.add_argument("--repeats", type=int, default=3, help="times each is taken")
-    parser.add_argument("--directory", type=Path, help="disk to work on; the temporary directory")
-    parser.add_argument("--record", type=Path, help="where the results go as JSON")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

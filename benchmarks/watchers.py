@@ -1,33 +1,32 @@
 """What it costs to watch: many event streams on one API process, delay and memory.
 
-    python -m benchmarks.watchers --watchers 1000
-
 Starts an API process over a fresh data directory, opens the streams, writes events from this
-process (as a worker would) and measures, for every event and watcher, the time from the event's
-commit until its last byte was read. Prints one JSON object. The readers share the machine with
-what they measure.
+process (as a worker would) and measures, for every event and watcher, the time from just before the
+event's commit until its last byte was read. The readers share the machine with what they measure.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from core.ids import new_id
-from core.jobs.spec import DatasetReference, JobSpec, ModelReference, SplitReference
-from core.records import datasets, events, jobs
+from benchmarks.memory import descendants, peak, resident
+from benchmarks.timing import percentile
+from cli.servers import raise_file_limit
+from core.records import events
 from core.records.engine import Database
 from core.records.events import Line
+from tests import service_builders as build
 from tests.api_process import ApiProcess, api_process
 
 EVENTS_PER_SECOND = 4.0  # over all jobs
+_LATEST = 30.0  # seconds after the last event
 
 
 @dataclass(frozen=True)
@@ -40,76 +39,91 @@ class Figures:
     readings: int  # an event read by a watcher
     delay_p50: float
     delay_p99: float
-    delay_max: float
+    delay_most: float
+    api_processes: int
     api_bytes_idle: int  # resident memory before the first stream
-    api_bytes_per_watcher: float
-    cores: int
+    api_bytes_per_watcher: int  # at its peak, when events had been sent
 
 
-def measure(n_watchers: int, n_jobs: int, n_events: int) -> Figures:
-    """The figures on this machine."""
+def measure(watchers: int, jobs: Sequence[int], events: int) -> dict[str, Any]:
+    """The figures of so many watchers of so many jobs, for each number of jobs."""
+    return {"rows": [asdict(watch(watchers, n_jobs, events)) for n_jobs in jobs]}
+
+
+def watch(n_watchers: int, n_jobs: int, n_events: int) -> Figures:
+    """The figures on this machine. Watchers and events are multiples of the jobs."""
+    raise_file_limit()  # each watcher is a socket here too
     with (
         tempfile.TemporaryDirectory(prefix="lipsum-watchers-") as folder,
         api_process(Path(folder)) as api,
     ):
-        job_ids = [_make_job(api.database, api.project_id) for _ in range(n_jobs)]
+        job_ids = [build.job(api.database, api.project_id).id for _ in range(n_jobs)]
         return asyncio.run(_watch(api, job_ids, n_watchers, n_events))
 
 
 async def _watch(
     api: ApiProcess, job_ids: Sequence[str], n_watchers: int, n_events: int
 ) -> Figures:
-    pid = api.process.pid
-    idle = _resident_bytes(pid)
-    delays: list[float] = []
-    written: dict[tuple[str, str], float] = {}
+    pid, n_jobs = api.process.pid, len(job_ids)
+    idle = resident(pid)
+    readings = _Readings(n_events * n_watchers // n_jobs)
     connecting = asyncio.Semaphore(50)
     ready = [asyncio.Event() for _ in range(n_watchers)]
     readers = [
         asyncio.create_task(
-            _read(
-                api.settings.port,
-                api.key,
-                job_ids[n % len(job_ids)],
-                connecting,
-                ready[n],
-                written,
-                delays,
-            )
+            _read(api.settings.port, api.key, job_ids[n % n_jobs], connecting, ready[n], readings)
         )
         for n in range(n_watchers)
     ]
     connected = asyncio.gather(*(event.wait() for event in ready))
     await asyncio.wait({connected, *readers}, return_when=asyncio.FIRST_COMPLETED)
     assert connected.done(), "a stream was refused"
-    await asyncio.sleep(1.0)
-    per_watcher = (_resident_bytes(pid) - idle) / n_watchers
     for number in range(n_events):
-        job_id = job_ids[number % len(job_ids)]
-        await asyncio.to_thread(_write, api.database, job_id, number, written)
+        job_id = job_ids[number % n_jobs]
+        await asyncio.to_thread(_write, api.database, job_id, number, readings)
         await asyncio.sleep(1.0 / EVENTS_PER_SECOND)
-    await asyncio.sleep(2.0)
+    everything = asyncio.create_task(readings.all_there.wait())
+    await asyncio.wait({everything, *readers}, timeout=_LATEST, return_when=asyncio.FIRST_COMPLETED)
+    processes = [pid, *descendants(pid)]
+    most = peak(pid)
     for reader in readers:
         reader.cancel()
-    faults = [
-        fault
-        for fault in await asyncio.gather(*readers, return_exceptions=True)
-        if not isinstance(fault, asyncio.CancelledError)
-    ]
+    ended = await asyncio.gather(*readers, return_exceptions=True)
+    faults = [fault for fault in ended if not isinstance(fault, asyncio.CancelledError)]
     assert not faults, faults[:3]
-    delays.sort()
+    # One that never comes is no delay to leave out.
+    assert everything.done(), f"{len(readings.delays)} of {readings.expected} events were read"
     return Figures(
         watchers=n_watchers,
-        jobs=len(job_ids),
+        jobs=n_jobs,
         events=n_events,
-        readings=len(delays),
-        delay_p50=delays[len(delays) // 2],
-        delay_p99=delays[int(len(delays) * 0.99)],
-        delay_max=delays[-1],
+        readings=len(readings.delays),
+        delay_p50=round(percentile(readings.delays, 50), 4),
+        delay_p99=round(percentile(readings.delays, 99), 4),
+        delay_most=round(max(readings.delays), 4),
+        api_processes=len(processes),
         api_bytes_idle=idle,
-        api_bytes_per_watcher=per_watcher,
-        cores=len(os.sched_getaffinity(0)),
+        api_bytes_per_watcher=(most - idle) // n_watchers,
     )
+
+
+class _Readings:
+    """When events were written, and how long each took to each watcher."""
+
+    def __init__(self, expected: int) -> None:
+        self.expected = expected
+        self._written: dict[tuple[str, str], float] = {}
+        self.delays: list[float] = []
+        self.all_there = asyncio.Event()
+
+    def write(self, job_id: str, message: str) -> None:
+        self._written[job_id, message] = time.monotonic()
+
+    def read(self, job_id: str, line: bytes) -> None:
+        arrived = time.monotonic()
+        self.delays.append(arrived - self._written[job_id, json.loads(line)["message"]])
+        if len(self.delays) == self.expected:
+            self.all_there.set()
 
 
 async def _read(
@@ -118,8 +132,7 @@ async def _read(
     job_id: str,
     connecting: asyncio.Semaphore,
     ready: asyncio.Event,
-    written: dict[tuple[str, str], float],
-    delays: list[float],
+    readings: _Readings,
 ) -> None:
     """One watcher: a bare socket, so that what is measured is the service and not a client."""
     async with connecting:
@@ -135,66 +148,13 @@ async def _read(
     try:
         while line := await reader.readline():
             if line.startswith(b"data: "):
-                arrived = time.monotonic()
-                message = json.loads(line[6:])["message"]
-                delays.append(arrived - written[job_id, message])
+                readings.read(job_id, line[6:])
     finally:
         writer.close()
 
 
-def _write(
-    database: Database, job_id: str, number: int, written: dict[tuple[str, str], float]
-) -> None:
+def _write(database: Database, job_id: str, number: int, readings: _Readings) -> None:
     message = f"event {number}"
     with database.write() as session:
         events.append(session, job_id, [Line(message)])
-        written[job_id, message] = time.monotonic()  # before the commit: no delay is too short
-
-
-def _make_job(database: Database, project_id: str) -> str:
-    job_id = new_id("ftjob")
-    spec = JobSpec(
-        job_id=job_id,
-        method="ft",
-        hyperparameters={},
-        theta0=ModelReference(id="base:tiny", object_key="b", sha256="b", size=1),
-        model_id=f"ft:tiny::{job_id.removeprefix('ftjob-')}",
-        datasets=[DatasetReference(version="v", archive_key="a", archive_size=1, index_key="i")],
-        splits=[SplitReference(name="train", version="v", archive_split="train")],
-        seeds=[0],
-        alphas=[],
-        max_unreadable_fraction=0.01,
-    )
-    with database.write() as session:
-        datasets.create(
-            session,
-            project_id,
-            "v",
-            archive_key="a",
-            archive_size=1,
-            archive_sha256="a",
-            structure={},
-            index_key="i",
-        )
-        jobs.create(session, project_id, spec, {"model": "base:tiny", "training_file": "file-1"})
-    return job_id
-
-
-def _resident_bytes(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--watchers", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=10)
-    parser.add_argument("--events", type=int, default=60)
-    options = parser.parse_args()
-    figures = measure(options.watchers, options.jobs, options.events)
-    print(json.dumps(asdict(figures), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        readings.write(job_id, message)  # before the commit: no delay is too short

@@ -7,11 +7,11 @@ import platform
 import subprocess
 from contextlib import suppress
 
-import torch
-
 
 def machine() -> str:
     """The GPU's name, or the processor's kind and cores."""
+    import torch  # seconds, which who asks for the commit alone need not wait
+
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{os.cpu_count()} cores, {platform.machine()}, no GPU"

@@ -25,7 +25,7 @@ def run_api(settings: Settings) -> None:
 
     logging.configure(settings)
     check_start(settings)
-    _raise_file_limit()
+    raise_file_limit()
     server = ApiServer(create_app(settings), settings)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -56,7 +56,7 @@ class ApiServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Many systems let a process open 1,024 files unless it asks for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)

@@ -26,12 +26,13 @@ from cli.tables import to_rows
 from core.learning.comparison.document import from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
+from docs import performance_tables
 from docs.faults import faults_document
 from docs.plots import stale_plots
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-PAGES = ["README.md", "docs/demo.md", "docs/results.md", "docs/uploads.md"]
+PAGES = ["README.md", "docs/demo.md", "docs/results.md", "docs/performance.md"]
 COMPARISONS = ["compare-demo"]  # committed documents whose plots are drawn beside them
 _BLOCK = re.compile(r"<!-- table: (?P<name>[\w-]+) -->\n.*?<!-- end table -->", re.S)
 
@@ -93,32 +94,17 @@ def _demo(text: str) -> str:
     return f"{markdown_table(HEADER, table_rows(results))}\n\n{caption}"
 
 
-def _uploads(text: str) -> str:
-    """Throughput against `cp` and `sha256sum`, and memory."""
-    document: dict[str, Any] = json.loads(text)
-    header = ["file", "cp + sha256sum", "lipsum push", "one request"]
-    header += ["service, push", "service, one request", "lipsum push itself"]
-    rows = []
-    for row in document["rows"]:
-        speeds = [row["bytes"] / row[f"{way}_seconds"] / 1e6 for way in ("copy", "push", "post")]
-        cells = [f"{row['bytes'] / 2**20:.0f} MiB", f"{speeds[0]:.0f} MB/s"]
-        cells += [f"{speed:.0f} MB/s ({speed / speeds[0]:.2f})" for speed in speeds[1:]]
-        memory = ("push_api_bytes", "post_api_bytes", "push_client_bytes")
-        rows.append([*cells, *(f"{row[name] / 1e6:.0f} MB" for name in memory)])
-    repeats = document["rows"][0]["repeats"]
-    caption = (
-        f"Best speed and most memory of {repeats}, in turns. `{document['command']}`, commit "
-        f"{document['commit']}, {document['date']}, {document['machine']}."
-    )
-    return f"{markdown_table(header, rows)}\n\n{caption}"
-
-
 _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "compare-demo": ("compare-demo.json", _accuracy),
     "compare-demo-changes": ("compare-demo.json", _changes),
     "demo": ("demo.json", _demo),
     "demo-three-seeds": ("demo-three-seeds.json", _demo),
-    "uploads": ("uploads.json", _uploads),
+    "api": ("api.json", performance_tables.targets),
+    "create-job": ("api.json", performance_tables.create_job),
+    "list-jobs": ("api.json", performance_tables.list_jobs),
+    "uploads": ("api.json", performance_tables.uploads),
+    "watchers": ("api.json", performance_tables.watchers),
+    "checkpoints": ("checkpoints.json", performance_tables.checkpoints),
 }
 
 if __name__ == "__main__":

@@ -66,11 +66,16 @@ def api_process(directory: Path, **overrides: Any) -> Iterator[ApiProcess]:
         running.process.wait(20)
 
 
+def launch(settings: Settings, **variables: str) -> subprocess.Popen[bytes]:
+    """`lipsum api` with these settings and environment variables, on its way."""
+    environment = {**child_environment(settings), **variables}
+    command = [sys.executable, "-m", "cli.main", "api"]
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
 def start(settings: Settings) -> subprocess.Popen[bytes]:
     """`lipsum api` with these settings, ready to answer."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "api"], cwd=ROOT, env=child_environment(settings)
-    )
+    process = launch(settings)
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, "the API ended at start"

@@ -74,7 +74,10 @@ def prepare(settings: Settings) -> tuple[Database, ObjectStore, str, str]:
     secret)."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     write_private(settings.key_secret_path, KEY_SECRET, replace=True)
-    (settings.data_dir / "lipsum.db").write_bytes(_migrated())
+    if settings.database_url is None:
+        (settings.data_dir / "lipsum.db").write_bytes(_migrated())
+    else:
+        migrate(settings.database_url)
     database = Database(settings.resolved_database_url)
     project_id, secret = add_key(database, "default")
     return database, ObjectStore.from_settings(settings), project_id, secret

@@ -30,8 +30,9 @@ _POSTGRESQL_PLACES = ("/usr/local/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/
 
 
 @contextmanager
-def private_postgresql() -> Iterator[str]:
-    """The URL of an empty database `postgres` on a server of its own."""
+def private_postgresql(*, durable: bool = False) -> Iterator[str]:
+    """The URL of an empty database `postgres` on a server of its own. A `durable` one waits for
+    the disk at every commit, as a server does unless it is told otherwise."""
     initdb, server = _find("initdb"), _find("postgres")
     folder = Path(tempfile.mkdtemp(prefix="lipsum-postgresql-"))
     user = _unprivileged_user(folder)  # the server refuses to run as root
@@ -43,7 +44,8 @@ def private_postgresql() -> Iterator[str]:
         user=user,
         cwd=folder,
     )
-    options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+    options = ["-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
+    options += [] if durable else ["-c", "fsync=off"]
     process = subprocess.Popen(
         [server, "-D", folder / "data", "-p", str(port), *options],
         stdout=subprocess.DEVNULL,
@@ -140,6 +142,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def find_program(name: str) -> str | None:
+    """Where a server's program is on this machine, if it is."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), *_POSTGRESQL_PLACES])
+    return shutil.which(name, path=places)
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty, migrated SQLite file to copy: migrating one takes longer than most tests."""
@@ -199,8 +207,7 @@ def _empty(url: str) -> None:
 
 
 def _find(program: str) -> str:
-    places = os.pathsep.join([os.environ.get("PATH", ""), *_POSTGRESQL_PLACES])
-    found = shutil.which(program, path=places)
+    found = find_program(program)
     if found is None:
         pytest.skip(f"{program} is not installed")
     return found

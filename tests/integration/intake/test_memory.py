@@ -80,7 +80,7 @@ def many_entries(api: ApiProcess) -> None:
 @pytest.mark.parametrize("send", [large_file, large_parts, many_entries])
 def test_memory_stays_flat(tmp_path: Path, send: Callable[[ApiProcess], None]) -> None:
     with api_process(tmp_path) as api:
-        pid = str(api.process.pid)
+        pid = api.process.pid
         with api.http() as http:
             http.get("/v1/files").raise_for_status()
         before = resident(pid)

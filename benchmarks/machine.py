@@ -1,0 +1,36 @@
+"""What figures depend on beside the code: the machine, the versions, what else was going on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from benchmarks.databases import postgresql_version
+
+
+def machine() -> dict[str, Any]:
+    """Of the machine what does not name it."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "postgresql": postgresql_version(),
+    }
+
+
+def load() -> list[float]:
+    """Processes that ran or wanted to, on average over the last minute, five and fifteen."""
+    return [round(value, 2) for value in os.getloadavg()]
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
