@@ -8,8 +8,10 @@ however many micro-batches. Resuming a run needs the step number and nothing els
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # methods' files name these functions, and the API reads them without numpy
 
 
 def generator(seed: int, purpose: str, *position: int) -> np.random.Generator:
@@ -19,6 +21,8 @@ def generator(seed: int, purpose: str, *position: int) -> np.random.Generator:
     numbers say where in the run this is (an epoch, a step). Equal arguments give equal draws on
     every machine: SeedSequence and Philox are specified bit for bit.
     """
+    import numpy as np
+
     word = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, word, *position])))
 
@@ -34,6 +38,8 @@ def batch_samples(seed: int, step: int, batch_size: int, n_samples: int) -> np.n
     The epochs' permutations are laid end to end and cut into batches, so no sample is dropped
     at an epoch's end and a batch may straddle two epochs.
     """
+    import numpy as np
+
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // n_samples
     picked = np.empty(batch_size, dtype=np.int64)
