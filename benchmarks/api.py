@@ -66,9 +66,8 @@ def main() -> None:
     before, began = load(), time.monotonic()
     parts = {}
     for name in options.only:
-        console.print(f"{name} ...")
-        part = PARTS[name]
-        parts[name] = part.measure(**(part.small if options.small else part.full))
+        parts[name] = _measured(PARTS[name], small=options.small)
+        console.print(f"{name}: {parts[name]['part_seconds']} s")
     document = {
         "command": "make bench-api",
         "commit": commit(),
@@ -81,6 +80,13 @@ def main() -> None:
     console.print(_table(figures(parts)))
     if options.record is not None:
         options.record.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _measured(part: Part, *, small: bool) -> dict[str, Any]:
+    """What the part found, and what else went on."""
+    before, began = load(), time.monotonic()
+    found = part.measure(**(part.small if small else part.full))
+    return found | {"part_seconds": round(time.monotonic() - began), "load_before": before[0]}
 
 
 def _table(lines: list[Figure]) -> Table:
