@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import create_job, list_jobs, start, uploads, watchers
 from benchmarks.figures import Figure, figures
 from benchmarks.machine import load, machine
 from cli.provenance import commit
+from cli.tables import wide_console
 
 _MET = {True: "met", False: "missed", None: ""}
 
@@ -62,7 +62,7 @@ PARTS = {
 
 def main() -> None:
     options = _parse()
-    console = Console(highlight=False)
+    console = wide_console()
     before, began = load(), time.monotonic()
     parts = {}
     for name in options.only:

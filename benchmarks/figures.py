@@ -60,7 +60,7 @@ def _create_job(found: Mapping[str, Any]) -> Iterator[Figure]:
             ours, bare = seconds["service"][percent], seconds["bare"][percent]
             yield Figure(
                 f"create a job, {NAMES[kind]}, {percent}",
-                f"{ours / bare:.1f} times a bare insert ({ms(ours)} to {ms(bare)})",
+                f"{ours / bare:.1f} times a bare insert ({ms(ours)} against {ms(bare)})",
             )
 
 
@@ -71,7 +71,7 @@ def _list_jobs(found: Mapping[str, Any]) -> Iterator[Figure]:
             most, least = seconds[largest]["p99"], seconds[smallest]["p99"]
             yield Figure(
                 f"list 20 of {thousands(largest)}, {PAGES[page]}, {NAMES[kind]}, p99",
-                f"{most / least:.2f} times {thousands(smallest)} ({ms(most)} to {ms(least)})",
+                f"{most / least:.2f} times {thousands(smallest)} ({ms(most)} against {ms(least)})",
                 f"at most {LIST_RATIO:.0f} times",
                 most / least <= LIST_RATIO,
             )
