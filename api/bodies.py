@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from api.errors import invalid
 from core.errors import InvalidRequest, TooLarge
 from core.settings import MIB
-from core.validation import findings
+from core.validation import findings, read_json
 
 JSON_BYTES = MIB  # largest JSON body of a route that takes no images
 
@@ -45,7 +45,7 @@ def parse_json(body: bytes, model: type[Body]) -> Body:
     """JSON bytes as that model. Raises InvalidRequest naming every field at fault."""
     content = load_json(body)
     try:
-        return model.model_validate(content)
+        return read_json(model, content)
     except ValidationError as error:
         known = list(model.model_fields)
         raise invalid(findings(error.errors(), known_fields=known)) from error

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel
 
 from api.conditional import matches
 from api.errors import documented, error_response
@@ -30,13 +31,15 @@ class Stored:
     offset: int = 0
 
 
-def documented_download(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route that answers with `download`."""
+def documented_download(
+    *media_types: str, model: type[BaseModel] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` of a route that answers with `download`, of JSON as that model too."""
     content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
     return {
-        200: {"content": content},
-        206: {"content": content},
-        304: {"description": "The client has it"},
+        200: {"content": content} if model is None else {"content": content, "model": model},
+        206: {"content": content, "headers": _headers("ETag", "Content-Range")},
+        304: {"description": "The client has it", "headers": _headers("ETag")},
         **documented(416, 507),
     }
 
@@ -82,6 +85,10 @@ def download(request: Request, store: Readable, stored: Stored) -> Response:
         headers=headers,
         media_type=stored.media_type,
     )
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"required": True, "schema": {"type": "string"}} for name in names}
 
 
 def _open(store: Readable, stored: Stored, start: int, end: int) -> Iterator[bytes]:

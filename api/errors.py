@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from api.schemas.errors import ErrorBody, ErrorDetail
@@ -46,6 +47,21 @@ _STATUS: Mapping[type[ServiceError], int] = {
     StorageFault: 507,
 }
 _REPEAT = {"x-should-retry": "true", "retry-after": "1"}
+_WHEN = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+_ALWAYS_WHEN = {"headers": {"Retry-After": {"required": True, **_WHEN}}}
+_DOCUMENTED_HEADERS: Mapping[int, dict[str, Any]] = {
+    401: {"headers": {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}}},
+    409: {
+        "headers": {
+            "X-Should-Retry": {"required": True, "schema": {"enum": ["true", "false"]}},
+            "Retry-After": _WHEN,
+        }
+    },
+    416: {"headers": {"Content-Range": {"required": True, "schema": {"type": "string"}}}},
+    429: {"headers": {"Retry-After": _WHEN}},
+    503: _ALWAYS_WHEN,
+    507: _ALWAYS_WHEN,
+}
 _PLACES = ("body", "query", "path", "header")
 
 
@@ -90,7 +106,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
     Without the last FastAPI would describe a 422 of its own, which is never answered here.
     """
-    named: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in statuses}
+    named: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorBody, **_DOCUMENTED_HEADERS.get(status, {})} for status in statuses
+    }
     return {**named, "default": {"model": ErrorBody, "description": "Any other fault"}}
 
 
@@ -139,11 +157,21 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         message = f"There is no route {where}."
         return error_response(404, message, "unknown_url")
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{where} is not possible; the methods of this path are {allowed or 'others'}."
-        return error_response(405, message, "method_not_allowed", headers=error.headers)
+        allowed = ", ".join(_methods_of(request))
+        message = f"{where} is not possible; the methods of this path are {allowed}."
+        return error_response(405, message, "method_not_allowed", headers={"allow": allowed})
     message = f"{where} could not be handled: {error.detail}."
     return error_response(error.status_code, message, "invalid_request", headers=error.headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the path answers to (RFC 9110, 10.2.1): each method is a route, and Starlette's refusal
+    knows the first one alone."""
+    found: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        if context.path_regex.match(request.scope["path"]):
+            found |= context.methods or set()
+    return sorted(found)
 
 
 def _without_place(location: Sequence[Any]) -> tuple[Any, ...]:

@@ -28,8 +28,9 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Principal
+from api.errors import status_of
 from api.services import Services
-from core.errors import InvalidRequest, Unavailable
+from core.errors import Busy, InvalidRequest, RateLimited, ServiceError, Unavailable
 from core.records import idempotency
 from core.records.engine import Session
 from core.records.idempotency import Begun
@@ -74,14 +75,14 @@ def once(
 
     Raises Answered, which becomes the first answer; Busy while another try runs; Conflict for a
     key that was used for another request. A block that raises has made nothing, and a repetition
-    of it begins anew.
+    of it begins anew; what was refused for its own fault is not even remembered.
     """
     doing = _begin(request, services, principal, fields)
     try:
         yield doing
         doing.check()
-    except BaseException:
-        _give_up(services, doing)
+    except BaseException as error:
+        _give_up(services, doing, error)
         raise
 
 
@@ -94,8 +95,8 @@ async def once_awaited(
     try:
         yield doing
         doing.check()
-    except BaseException:
-        await run_in_threadpool(_give_up, services, doing)
+    except BaseException as error:
+        await run_in_threadpool(_give_up, services, doing, error)
         raise
 
 
@@ -128,9 +129,17 @@ def _begin(
     return Doing(found)
 
 
-def _give_up(services: Services, doing: Doing) -> None:
+def _give_up(services: Services, doing: Doing, error: BaseException) -> None:
+    end = idempotency.withdraw if _is_refusal(error) else idempotency.fail
     with suppress(Unavailable), services.database.write() as session:
-        idempotency.fail(session, doing.begun)
+        end(session, doing.begun)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the fault is the request's own, so that a repetition would meet it again."""
+    if not isinstance(error, ServiceError) or isinstance(error, (Busy, RateLimited)):
+        return False
+    return status_of(error) < 500
 
 
 async def _on_answered(request: Request, error: Exception) -> JSONResponse:

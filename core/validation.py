@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 MAX_SHOWN = 80  # characters of a value that a message repeats
 MAX_SENTENCES = 5  # findings that one message lists
+_EXACT = 2**53  # up to here every whole number is a float of its own
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class Finding:
 
     field: str
     sentence: str
+
+
+def read_json(model: type[Model], content: Any) -> Model:
+    """What somebody wrote as JSON, as the model, by JSON's types: "1" and true are no numbers,
+    0 is not false. 1.0 is a whole number, as JSON Schema has it. Raises ValidationError."""
+    return model.model_validate(_with_whole_numbers(content), strict=True)
 
 
 def findings(
@@ -43,6 +54,16 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
+def _with_whole_numbers(content: Any) -> Any:
+    if isinstance(content, float) and content.is_integer() and abs(content) <= _EXACT:
+        return int(content)
+    if isinstance(content, list):
+        return [_with_whole_numbers(item) for item in content]
+    if isinstance(content, dict):
+        return {name: _with_whole_numbers(item) for name, item in content.items()}
+    return content
+
+
 def _finding(error: Mapping[str, Any], known_fields: Sequence[str]) -> Finding:
     field = ".".join(str(part) for part in error["loc"])
     kind, value = error["type"], error.get("input")
@@ -60,6 +81,8 @@ def _finding(error: Mapping[str, Any], known_fields: Sequence[str]) -> Finding:
         return Finding(
             field, f"{name} has {len(str(value))} characters; the most is {longest} characters."
         )
+    if kind in ("model_type", "dict_type"):
+        return Finding(field, f"{name} is {shown(value)}; it must be an object.")
     if kind in ("too_long", "too_short"):
         return Finding(field, f"{name} has a wrong length: {_rule(error['msg'])}.")
     return Finding(field, f"{name} is {shown(value)}; it {_rule(error['msg'])}.")

@@ -23,6 +23,8 @@ Robust fine-tuning of CLIP-like models as a service. `/v1/files`, `/v1/uploads`,
 `/v1/fine_tuning/jobs` and `/v1/models` are what OpenAI's SDKs speak; the task routes below a model
 are what `huggingface_hub.InferenceClient` speaks. Fields that those do not know are ours.
 
+No text of a request may hold a NUL character.
+
 Every route below `/v1` wants an API key: `Authorization: Bearer KEY`. Every answer that is not a
 success has one shape, `ErrorBody`, whose `code` is for programs and never changes meaning."""
 
@@ -40,6 +42,11 @@ def openapi_document(app: FastAPI) -> Document:
         scopes = scopes_of_routes(app)
         for operation in operations(document):
             _add_examples(operation)
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
+            if operation["x-method"] == "GET":
+                # As `api.conditional` has it, for whatever is not a download.
+                operation["responses"].setdefault("304", {"description": "The client has it"})
             scope = scopes.get((operation["x-method"], operation["x-path"]))
             if scope is not None:
                 operation["security"] = [{BEARER: [scope]}]
@@ -71,6 +78,16 @@ def _placed(operation: dict[str, Any], path: str, method: str) -> dict[str, Any]
     operation.setdefault("x-path", path)
     operation.setdefault("x-method", method.upper())
     return operation
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter may be left out, which FastAPI calls null; nothing in a URL or header is null."""
+    others: list[dict[str, Any]] = [
+        choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"
+    ]
+    if len(others) != 1:
+        return schema
+    return others[0] | {name: part for name, part in schema.items() if name != "anyOf"}
 
 
 def _add_examples(operation: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from core.comparisons import start
 from core.comparisons.advance import advance
 from core.comparisons.request import ComparisonRequest
 from core.errors import NotFound
+from core.learning.comparison.document import Comparison as ReportDocument
 from core.records import audit, comparisons, files, quotas
 from core.records.tables import Comparison, File
 
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/comparisons", tags=["comparisons"])
 ReportFormat = Literal["json", "html", "csv"]
 _FILES = {"json": "comparison.json", "html": "comparison.html", "csv": "results.csv"}
 _MEDIA = {"json": "application/json", "html": "text/html; charset=utf-8", "csv": "text/csv"}
+_REPORTS = documented_download(_MEDIA["html"], _MEDIA["csv"], model=ReportDocument)
 
 
 @router.post(
@@ -115,7 +117,7 @@ def cancel_comparison(
     "/{comparison_id}/report",
     dependencies=[needs("jobs:read")],
     response_class=Response,
-    responses=documented_download(*_MEDIA.values()),
+    responses=_REPORTS,
 )
 def download_report(
     comparison_id: str,

@@ -18,9 +18,10 @@ from api.errors import documented
 from api.predictions import predict
 from api.routes import features
 from api.schemas.features import FeatureRequest
-from api.schemas.inference import TaskRequest
+from api.schemas.inference import TaskRequest, ZeroShotRequest
 from api.services import InServices, Services
 from api.task_input import TaskBody, TaskInput, read_task_body, task_input
+from core.datasets.image_kinds import FORMATS
 from core.errors import InvalidRequest
 from core.prediction import Prediction, Score
 from core.records.tables import Model
@@ -29,14 +30,15 @@ router = APIRouter(prefix="/models/{model_id}", tags=["inference"])
 
 HEAD_FILE = "head.safetensors"  # as `core.learning.models` has it, which imports torch
 
-_IMAGE = {"schema": {"type": "string", "format": "binary"}}
+_IMAGE = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 _ANSWERS = documented(413, 507)
 
 Labels = list[Score] | list[list[Score]]
 
 
 def _or_image(extra: dict[str, Any]) -> dict[str, Any]:
-    extra["requestBody"]["content"]["image/*"] = _IMAGE
+    kinds = {f"image/{kind.lower()}": _IMAGE for kind in FORMATS}
+    extra["requestBody"]["content"] |= kinds  # as documented; what it is, is seen in its bytes
     return extra
 
 
@@ -62,7 +64,7 @@ async def ask_model(
 @router.post(
     "/zero-shot-image-classification",
     dependencies=[needs("models:infer")],
-    openapi_extra=described(TaskRequest),
+    openapi_extra=described(ZeroShotRequest),
     responses=_ANSWERS,
 )
 async def zero_shot_image_classification(

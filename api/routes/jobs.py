@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,12 +29,13 @@ from api.schemas.jobs import (
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices, Services
 from core import doorbell
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotFound
 from core.ids import new_id
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import resolve_job
 from core.records import audit, events, files, jobs, models, quotas, results, stopping
+from core.records.states import ENDED
 from core.records.tables import Job
 from core.validation import shown
 
@@ -41,6 +43,29 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+
+_EVENT = re.compile(rf"({EVENT_PREFIX}([a-z0-9]+)-)?([0-9]{{1,15}})")
+_DONE = {  # the last event of a stream, which no list has
+    "type": "object",
+    "required": ["fine_tuning_job_id", "status"],
+    "additionalProperties": False,
+    "properties": {"fine_tuning_job_id": {"type": "string"}, "status": {"enum": sorted(ENDED)}},
+}
+_STREAMED = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "anyOf": [{"$ref": "#/components/schemas/FineTuningJobEvent"}, _DONE]
+            },
+        },
+    },
+}
 
 
 @router.post(
@@ -169,7 +194,7 @@ def retry_job(
     dependencies=[needs("jobs:read")],
     response_model=ListOf[FineTuningJobEvent],
     responses={
-        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
+        200: {"content": {MEDIA_TYPE: {"itemSchema": _STREAMED}}},
         204: {"description": "The stream was over."},
     },
 )
@@ -180,7 +205,11 @@ def list_events(
     services: InServices,
     after: Annotated[
         str | None,
-        Query(max_length=128, description="Id or sequence of the last event seen."),
+        Query(
+            max_length=128,
+            description="Id or sequence of the last event seen.",
+            json_schema_extra={"pattern": f"^{_EVENT.pattern}$"},
+        ),
     ] = None,
     limit: Limit = 20,
     order: Order = "desc",
@@ -188,7 +217,12 @@ def list_events(
         bool, Query(description="Stream all events after `after`, as they come, until the end.")
     ] = False,
     last_event_id: Annotated[
-        str | None, Header(max_length=128, description="Where a stream goes on: its last id seen.")
+        str | None,
+        Header(
+            max_length=128,
+            description="Where a stream goes on: its last id seen.",
+            json_schema_extra={"pattern": f"^({_EVENT.pattern}|{LAST_ID})$"},
+        ),
     ] = None,
 ) -> ListOf[FineTuningJobEvent] | Response:
     """One page of the job's events, newest first unless `order` is `asc`.
@@ -197,14 +231,18 @@ def list_events(
     oldest first from `Last-Event-ID` or `after`, and new ones as they come. `event: done` says
     that the job has ended; `limit` and `order` are of no meaning then.
     """
+    seen = _sequence(job_id, after, "after")
+    is_over = last_event_id == LAST_ID
+    last = None if is_over else _sequence(job_id, last_event_id, "last-event-id")
     if wants_stream(request, stream):
-        return _stream(services, principal, job_id, last_event_id or after)
+        start = seen or 0 if last is None else last
+        return _stream(services, principal, job_id, None if is_over else start)
     with services.database.read() as session:
         page = events.list_events(
             session,
             principal.project_id,
             job_id,
-            after=_sequence(job_id, after),
+            after=seen,
             order=order,
             limit=limit,
         )
@@ -226,12 +264,11 @@ def list_checkpoints(
     return list_of([checkpoint_object(model) for model in page.items], page.has_more)
 
 
-def _stream(services: Services, principal: Principal, job_id: str, seen: str | None) -> Response:
+def _stream(services: Services, principal: Principal, job_id: str, after: int | None) -> Response:
     services.feed.require_room()
     with services.database.read() as session:
         job = jobs.get(session, principal.project_id, job_id)
-    sequence = None if seen == LAST_ID else _sequence(job_id, seen) or 0
-    return event_stream(services.feed, job, principal.key_id, sequence)
+    return event_stream(services.feed, job, principal.key_id, after)
 
 
 def _moved(
@@ -271,15 +308,19 @@ def _result_files(session: Session, principal: Principal, found: list[Job]) -> d
     return {job_id: [row.id for row in rows] for job_id, rows in made.items()}
 
 
-def _sequence(job_id: str, after: str | None) -> int | None:
-    """The sequence that an event's id ends with, or is. Raises InvalidRequest."""
-    if after is None:
+def _sequence(job_id: str, event: str | None, param: str) -> int | None:
+    """The sequence that an event's id ends with, or is. Raises InvalidRequest, and NotFound for
+    another job's event."""
+    if event is None:
         return None
-    number = after.removeprefix(f"{EVENT_PREFIX}{job_id.removeprefix('ftjob-')}-")
-    if not (number.isascii() and number.isdigit()) or len(number) > 15:
+    found = _EVENT.fullmatch(event)
+    if found is None:
         raise InvalidRequest(
-            f"after is {shown(after)}; it must be the id or the sequence of one of this job's "
+            f"{param} is {shown(event)}; it must be the id or the sequence of one of this job's "
             "events.",
-            param="after",
+            param=param,
         )
-    return int(number)
+    _, job, sequence = found.groups()
+    if job not in (None, job_id.removeprefix("ftjob-")):
+        raise NotFound(f"Job {job_id} has no event {event}.", param=param)
+    return int(sequence)

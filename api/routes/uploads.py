@@ -40,9 +40,14 @@ _FORM = {
                 "schema": {
                     "type": "object",
                     "required": ["data"],
+                    "additionalProperties": False,
                     "properties": {
-                        "data": {"type": "string", "format": "binary"},
-                        "part_number": {"type": "integer", "minimum": 1},
+                        "data": {"type": "string", "format": "binary", "minLength": 1},
+                        "part_number": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": upload_parts.MAX_PARTS,
+                        },
                         "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
                     },
                 }

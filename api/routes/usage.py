@@ -11,7 +11,7 @@ from api.routes.keys import OfProject, project_of
 from api.schemas.access import UsageObject, usage_object
 from api.services import InServices
 from core.records import limits, usage
-from core.records.usage import Month
+from core.records.usage import MONTH, Month
 
 router = APIRouter(prefix="/usage", tags=["access"])
 
@@ -21,7 +21,12 @@ def retrieve_usage(
     principal: Authenticated,
     services: InServices,
     month: Annotated[
-        str | None, Query(max_length=32, description="YYYY-MM, of UTC. Default: the present one.")
+        str | None,
+        Query(
+            max_length=32,
+            description="YYYY-MM, of UTC. Default: the present one.",
+            json_schema_extra={"pattern": f"^{MONTH.pattern}$"},
+        ),
     ] = None,
     project: OfProject = None,
 ) -> UsageObject:

@@ -17,9 +17,15 @@ MAX_OVERLAP = 30 * 86400  # seconds that a secret may go on being valid after a 
 DEFAULT_OVERLAP = 86400
 MAX_LIFE = 10 * 366 * 86400  # seconds
 
+_VISIBLE = r"[^\x00\s\x1c-\x1f\x85\ufeff]"  # what some language or other calls white space
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00]*$"),
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=64,
+        pattern=rf"^[^\x00]*{_VISIBLE}[^\x00]*$",
+    ),
 ]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from api.multipart import MAX_FILENAME
 from core.datasets.structure import Structure
+from core.imports import SCHEME
 from core.records.tables import DatasetVersion, File
 
 MAX_IMAGES = 10_000  # of a dataset that is made of images uploaded one by one
@@ -23,10 +25,18 @@ class ImageOfDataset(BaseModel):
     split: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "train"
 
 
+_EITHER: JsonDict = {  # said by the route in a sentence of its own
+    "oneOf": [
+        {"required": ["images"], "properties": {"images": {"type": "array"}}},
+        {"required": ["source"], "properties": {"source": {"type": "string"}}},
+    ]
+}
+
+
 class CreateDataset(BaseModel):
     """Either `images` or `source`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_EITHER)
 
     filename: Annotated[
         str, Field(min_length=1, max_length=MAX_FILENAME, description="Of the file it becomes.")
@@ -39,6 +49,7 @@ class CreateDataset(BaseModel):
         str | None,
         Field(
             max_length=1024,
+            json_schema_extra={"pattern": f"^{SCHEME}.+"},
             description="An archive in S3, or with a closing slash a folder of images, under a "
             "prefix that the operator allows: s3://bucket/flowers.zip, s3://bucket/flowers/",
         ),

@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from api.schemas.inference import Base64
 
 MAX_TEXT_CHARACTERS = 10_000
 MAX_TEXTS = 1_000
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARACTERS)]
 Texts = Annotated[list[Text], Field(max_length=MAX_TEXTS)]
+_SOMETHING: JsonDict = {  # said by the route in a sentence of its own
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": "array", "minItems": 1}}}
+        for name in ("texts", "images")
+    ]
+}
 
 
 class _Closed(BaseModel):
@@ -43,8 +52,10 @@ class FeatureRequest(FeatureParameters):
 class EmbeddingRequest(_Closed):
     """Texts and images; images are base64, with or without a `data:` prefix."""
 
+    model_config = ConfigDict(json_schema_extra=_SOMETHING)
+
     texts: Texts = Field(default_factory=list)
-    images: list[str] = Field(default_factory=list)
+    images: list[Base64] = Field(default_factory=list)
 
 
 class Embeddings(BaseModel):

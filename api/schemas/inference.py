@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from core.datasets.class_names import (
     MAX_READABLE_NAME_CHARACTERS,
@@ -21,6 +22,29 @@ Template = Annotated[
 ]
 
 
+# What `api.task_input` holds requests to, in sentences of its own.
+Base64 = Annotated[
+    str,
+    Field(
+        json_schema_extra={
+            "minLength": 1,
+            "pattern": "^(data:[^,]*,)?([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        }
+    ),
+]
+Labels = Annotated[list[Label], Field(json_schema_extra={"minItems": 2, "uniqueItems": True})]
+Images = Annotated[list[Base64], Field(json_schema_extra={"minItems": 1})]
+_ONE_KIND_OF_TEMPLATE: JsonDict = {
+    "not": {
+        "required": ["templates", "hypothesis_template"],
+        "properties": {
+            "templates": {"type": "array"},
+            "hypothesis_template": {"type": "string"},
+        },
+    }
+}
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -28,7 +52,9 @@ class _Closed(BaseModel):
 class Parameters(_Closed):
     """What is asked of the image. Labels ask the text tower; without them, the trained head."""
 
-    candidate_labels: list[Label] | None = None
+    model_config = ConfigDict(json_schema_extra=_ONE_KIND_OF_TEMPLATE)
+
+    candidate_labels: Labels | None = None
     hypothesis_template: Template | None = Field(
         None, description=f"A text with one {{}} for the label. Default: {DEFAULT_TEMPLATE!r}"
     )
@@ -45,13 +71,43 @@ class Parameters(_Closed):
 class LabelledImage(_Closed):
     """An image and its labels in one object, as huggingface.js sends it."""
 
-    image: str
-    candidate_labels: list[Label] | None = Field(None, alias="candidateLabels")
+    image: Base64
+    candidate_labels: Labels | None = Field(None, alias="candidateLabels")
 
 
 class TaskRequest(_Closed):
     """A task's JSON body. Images are base64, with or without a `data:` prefix."""
 
-    inputs: str | LabelledImage | list[str]
+    inputs: Base64 | LabelledImage | Images
     parameters: Parameters = Field(default_factory=Parameters)
     options: dict[str, Any] | None = Field(None, description="Accepted and ignored.")
+
+
+_LABELS_SOMEWHERE: JsonDict = {  # said by the route in a sentence of its own
+    "anyOf": [
+        {
+            "required": ["parameters"],
+            "properties": {
+                "parameters": {
+                    "required": ["candidate_labels"],
+                    "properties": {"candidate_labels": {"type": "array"}},
+                }
+            },
+        },
+        {
+            "properties": {
+                "inputs": {
+                    "type": "object",
+                    "required": ["candidateLabels"],
+                    "properties": {"candidateLabels": {"type": "array"}},
+                }
+            }
+        },
+    ]
+}
+
+
+class ZeroShotRequest(TaskRequest):
+    """A task whose labels are in the request: in `parameters`, or beside the image."""
+
+    model_config = ConfigDict(json_schema_extra=_LABELS_SOMEWHERE)

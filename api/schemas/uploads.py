@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.multipart import MAX_FILENAME
 from api.schemas.files import FileObject, file_object
+from api.uploads import PURPOSES
 from core.records.tables import File, Upload, UploadPart
 from core.records.upload_parts import MAX_PARTS
 
@@ -24,7 +25,7 @@ class CreateUpload(BaseModel):
     mime_type: Annotated[
         str, Field(max_length=255, description="Kept; what a file is, is seen in its bytes.")
     ]
-    purpose: Annotated[str, Field(max_length=64)]
+    purpose: Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(PURPOSES)})]
 
 
 class CompleteUpload(BaseModel):

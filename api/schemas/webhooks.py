@@ -20,7 +20,11 @@ EventType = Literal[
 ]
 assert get_args(EventType) == EVENT_TYPES
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_URL),
+    Field(json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[!-\[\]-~]+$"}),
+]
 EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=len(EVENT_TYPES))]
 Description = Annotated[str, StringConstraints(max_length=512)]
 

@@ -14,6 +14,7 @@ from core.jobs.request import EvaluationRequest, Metadata, MethodRequest
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+@-]{1,48}$")]
 MAX_CONTENDERS = 64
+_NOT_EMPTY = {"minItems": 1}  # refused with advice, by `plan`
 
 
 class ContenderRequest(BaseModel):
@@ -52,10 +53,15 @@ class ComparisonRequest(BaseModel):
     model: str = Field(description="Id of a base or fine-tuned model: theta0.", max_length=96)
     training_file: str = Field(max_length=128)
     validation_file: str | None = Field(None, max_length=128)
-    methods: Literal["all"] | list[Label | ContenderRequest] = Field(
+    methods: (
+        Literal["all"]
+        | Annotated[
+            list[Label | ContenderRequest],
+            Field(max_length=MAX_CONTENDERS, json_schema_extra=_NOT_EMPTY),
+        ]
+    ) = Field(
         description='"all" that fit the base, or a list: METHOD, COMBINATION (of plain '
         "fine-tuning), METHOD+COMBINATION, or an object with settings of its own.",
-        max_length=MAX_CONTENDERS,
     )
     hyperparameters: dict[str, Any] = Field(
         default_factory=dict,

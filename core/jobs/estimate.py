@@ -23,7 +23,7 @@ from core.learning.methods import registry
 from core.learning.methods.auto import Auto
 from core.records.measured import Measured
 from core.settings import Settings
-from core.validation import findings
+from core.validation import findings, read_json
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def training_steps(spec: JobSpec) -> int:
 def _read(content: Any) -> tuple[JobRequest | None, list[InvalidRequest], set[str]]:
     """The request as far as it can be read, the faults of its fields, and whose they are."""
     try:
-        return JobRequest.model_validate(content), [], set()
+        return read_json(JobRequest, content), [], set()
     except ValidationError as error:
         found = error.errors()
     known = list(JobRequest.model_fields)
@@ -96,7 +96,7 @@ def _read(content: Any) -> tuple[JobRequest | None, list[InvalidRequest], set[st
     bad = {str(finding["loc"][0]) for finding in found if finding["loc"]}
     rest = {name: value for name, value in content.items() if name not in bad}
     try:
-        request = JobRequest.model_validate({"model": "", "training_file": "", **rest})
+        request = read_json(JobRequest, {"model": "", "training_file": "", **rest})
     except ValidationError:
         return None, faults, bad
     return request, faults, bad

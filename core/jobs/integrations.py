@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from core.errors import InvalidSpec
 from core.settings import Settings
@@ -38,8 +39,22 @@ class MlflowOptions(_Options):
     run_name: Name | None = None
 
 
+_NULL: JsonDict = {"type": "null"}
+_ITS_OWN_OPTIONS: JsonDict = {  # what `_has_its_own_options` says in a sentence
+    "if": {"properties": {"type": {"const": "wandb"}}},
+    "then": {"required": ["wandb"], "properties": {"wandb": {"type": "object"}, "mlflow": _NULL}},
+    "else": {
+        "properties": {"wandb": _NULL},
+        "if": {"properties": {"type": {"const": "tensorboard"}}},
+        "then": {"properties": {"mlflow": _NULL}},
+    },
+}
+
+
 class Integration(_Options):
     """One place: `{"type": T, T: {...}}`."""
+
+    model_config = ConfigDict(json_schema_extra=_ITS_OWN_OPTIONS)
 
     type: Literal["mlflow", "wandb", "tensorboard"]
     wandb: WandbOptions | None = None

@@ -11,11 +11,15 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from core.ids import SUFFIX
 from core.jobs.integrations import MAX_INTEGRATIONS, Integration
@@ -23,7 +27,15 @@ from core.jobs.integrations import MAX_INTEGRATIONS, Integration
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ShiftName = Annotated[str, StringConstraints(max_length=64)]
 MAX_METADATA_PAIRS = 16
+MAX_METHOD_NAME = 64  # characters
 _CLOSED: dict[str, Any] = {"additionalProperties": False}  # names of another pattern are refused
+
+
+def _as_pair(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given  # JSON has no tuples
+
+
+Pair = Annotated[tuple[float, float], BeforeValidator(_as_pair)]
 
 
 def _is_small(metadata: dict[str, str]) -> dict[str, str]:
@@ -33,7 +45,9 @@ def _is_small(metadata: dict[str, str]) -> dict[str, str]:
 
 
 Metadata = Annotated[
-    dict[str, Annotated[str, StringConstraints(max_length=512)]], AfterValidator(_is_small)
+    dict[str, Annotated[str, StringConstraints(max_length=512)]],
+    AfterValidator(_is_small),
+    Field(json_schema_extra={"maxProperties": MAX_METADATA_PAIRS}),
 ]
 
 
@@ -73,7 +87,7 @@ class EvaluationRequest(BaseModel):
         "corruptions, a family (noise, blur, weather, digital) or `all`, SEVERITY 1 to 5. "
         "`corruption.all.3` is the usual choice.",
     )
-    baselines: dict[SplitName, list[tuple[float, float]]] = Field(
+    baselines: dict[SplitName, list[Pair]] = Field(
         default_factory=dict,
         max_length=64,
         json_schema_extra=_CLOSED,
@@ -96,12 +110,20 @@ class MethodRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("lipsum_ft", max_length=64)
+    type: str = Field("lipsum_ft", max_length=MAX_METHOD_NAME)
 
     @model_validator(mode="before")
     @classmethod
     def _from_its_name(cls, given: Any) -> Any:
         return {"type": given} if isinstance(given, str) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        as_object = handler.resolve_ref_schema(handler(schema))
+        name = {"type": "string", "maxLength": MAX_METHOD_NAME}
+        return {"anyOf": [as_object, name], "title": cls.__name__}
 
     def options(self) -> dict[str, Any]:
         """The object under the method's own name; empty when there is none."""

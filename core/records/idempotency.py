@@ -13,8 +13,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy.orm import Session, aliased
 
 from core.errors import Busy, Conflict
 from core.ids import new_id
@@ -80,6 +80,28 @@ def answer(session: Session, begun: Begun, content: dict[str, Any]) -> None:
 def fail(session: Session, begun: Begun) -> None:
     """Nothing was made: the next try begins anew."""
     _set(session, _mine(begun), {"status": "failed"})
+
+
+def withdraw(session: Session, begun: Begun) -> None:
+    """The request as such was refused, and a repetition would be too: it need not be remembered.
+
+    It stays noted as failed where equal requests without a key are remembered: its repetition
+    must not be given their answer.
+    """
+    equal = aliased(IdempotentRequest)
+    would_be_found = exists().where(
+        equal.key_id == IdempotentRequest.key_id,
+        equal.fingerprint == IdempotentRequest.fingerprint,
+        equal.idempotency_key.is_(None),
+        equal.id != IdempotentRequest.id,
+    )
+    session.execute(
+        delete(IdempotentRequest).where(
+            *_mine(begun), IdempotentRequest.idempotency_key.is_not(None) | ~would_be_found
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    fail(session, begun)
 
 
 def forget(session: Session) -> int:

@@ -17,7 +17,7 @@ from core.records.rows import add_up
 from core.records.tables import File, Job, JobTransition, Model, RequestCount
 from core.validation import shown
 
-_MONTH = re.compile(r"(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])")
+MONTH = re.compile(r"(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])")
 _USING = "running"  # the status in which a job has a device
 
 
@@ -32,7 +32,7 @@ class Month:
     @classmethod
     def named(cls, name: str) -> Month:
         """Raises InvalidRequest for what is no month."""
-        if not _MONTH.fullmatch(name):
+        if not MONTH.fullmatch(name):
             raise InvalidRequest(
                 f"month is {shown(name)}; write it as YYYY-MM, for example 2026-07.",
                 code="invalid_month",

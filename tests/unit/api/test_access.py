@@ -199,6 +199,19 @@ class TestAnOperator:
         again = service.client.post("/v1/projects", json={"name": "birds"})
         assert (again.status_code, again.json()["error"]["code"]) == (409, "project_exists")
 
+    @pytest.mark.parametrize("number", [True, "5", 5.5, -1])
+    def test_sets_limits_in_whole_numbers(self, service: Service, number: Any) -> None:
+        key = make_key(service)
+        limit = {"device_seconds_per_month": number}
+        answer = service.client.put(f"{KEYS}/{key['id']}/limits", json=limit)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (400, "device_seconds_per_month")
+
+    @pytest.mark.parametrize("name", ["", " ", "\x0b", "\u3000", "\x1c", "\ufeff"])
+    def test_names_nothing_invisibly(self, service: Service, name: str) -> None:
+        answer = service.client.post("/v1/projects", json={"name": name})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+
     def test_sees_who_changed_what(self, service: Service) -> None:
         project = service.client.post("/v1/projects", json={"name": "audited"}).json()["id"]
         key = make_key(service, name="theirs", scopes=["audit:read"], project=project)

@@ -37,11 +37,24 @@ def test_no_name_has_a_nul(service: Service, url: str) -> None:
     assert answer.headers["x-request-id"]
 
 
-def test_a_wrong_method(service: Service) -> None:
-    answer = service.client.put("/v1/files")
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/files", "GET, POST"),
+        ("/v1/models/base:tiny", "DELETE, GET, POST"),
+        ("/v1/models/base:tiny/files/a/b", "GET"),
+        ("/healthz", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_are_right(
+    service: Service, path: str, allowed: str
+) -> None:
+    """RFC 9110, 15.5.6. Methods of one path are routes of their own."""
+    answer = service.client.request("TRACE", path)
     assert answer.status_code == 405
-    assert shape(answer)["code"] == "method_not_allowed"
-    assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+    error = shape(answer)
+    assert (error["code"], answer.headers["allow"]) == ("method_not_allowed", allowed)
+    assert allowed in str(error["message"])
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=10001", "order=up"])

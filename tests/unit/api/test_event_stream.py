@@ -111,6 +111,20 @@ class TestAnEndedJob:
         )
         assert answer.status_code == 400
 
+    def test_an_id_is_judged_where_it_is_not_needed_too(self, fresh: Service, job: Job) -> None:
+        path = f"{JOBS}/{job.id}/events"
+        assert fresh.client.get(path, headers={"last-event-id": "x"}).status_code == 400
+        assert fresh.client.get(path, headers={"last-event-id": "2"}).status_code == 200
+        assert fresh.client.get(path, headers={"last-event-id": "done"}).status_code == 200
+
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_an_event_of_another_job_is_none_to_go_on_from(
+        self, fresh: Service, job: Job, stream: bool
+    ) -> None:
+        query = {"stream": stream, "after": "ftevent-another-2"}
+        answer = fresh.client.get(f"{JOBS}/{job.id}/events", params=query)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (404, "after")
+
     def test_foreign_and_unknown_jobs_look_the_same(self, fresh: Service, job: Job) -> None:
         _, other = add_key(fresh.database, "other")
         foreign = fresh.client.get(

@@ -10,10 +10,12 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
+from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from api.app import create_app
 from core.records import idempotency
+from core.records.tables import IdempotentRequest
 from tests.api_service import Service, add_base, add_key, dataset, make_settings, prepare
 from tests.dropping_proxy import DroppingProxy, dropping_proxy
 from tests.live_api import live
@@ -29,6 +31,11 @@ def job_body(service: Service) -> dict[str, Any]:
 
 def count(service: Service, path: str = JOBS) -> int:
     return len(service.client.get(path, params={"limit": 1000}).json()["data"])
+
+
+def remembered(service: Service) -> int:
+    with service.database.read() as session:
+        return session.execute(select(func.count()).select_from(IdempotentRequest)).scalar_one()
 
 
 class TestAKey:
@@ -88,8 +95,24 @@ class TestAKey:
     ) -> None:
         headers = {"idempotency-key": "four"}
         wrong = {**job_body, "model": "base:none"}
+        before = remembered(service)
         assert service.client.post(JOBS, json=wrong, headers=headers).status_code == 400
+        assert remembered(service) == before
         assert service.client.post(JOBS, json=job_body, headers=headers).status_code == 200
+        assert remembered(service) == before + 1
+
+    def test_of_a_refused_upload_is_not_remembered_either(self, service: Service) -> None:
+        headers = {"idempotency-key": "seven"}
+        before = remembered(service)
+        for content, status in ((b"no archive", 400), (dataset(seed=40), 200)):
+            answer = service.client.post(
+                "/v1/files",
+                data={"purpose": "fine-tune"},
+                files={"file": ("a.zip", content)},
+                headers=headers,
+            )
+            assert answer.status_code == status, answer.text
+        assert remembered(service) == before + 1
 
     @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é"])
     def test_of_no_key_s_form_is_refused(

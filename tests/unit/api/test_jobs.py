@@ -235,9 +235,9 @@ def test_events_newest_first_and_from_a_place(service: Service, training_file: s
     onwards = service.client.get(path, params={"after": "1", "order": "asc"}).json()
     assert [event["sequence"] for event in onwards["data"]] == sorted(sequences)[1:]
 
-    for wrong in ("ftevent-other-1", "-1", "x", "9" * 40):
+    for wrong, status in (("ftevent-other-1", 404), ("-1", 400), ("x", 400), ("9" * 40, 400)):
         answer = service.client.get(path, params={"after": wrong})
-        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "after")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "after")
 
 
 def test_a_cancelled_job_cannot_be_cancelled_again(service: Service, training_file: str) -> None:
@@ -317,6 +317,8 @@ def test_what_has_ended_is_left_alone(fresh: Service, verb: str) -> None:
         (b"{}", 200),
         (b'{"keep_checkpoint": true}', 200),
         (b'{"keep_checkpoint": "perhaps"}', 400),
+        (b'{"keep_checkpoint": 0}', 400),
+        (b'{"keep_checkpoint": "true"}', 400),
         (b'{"keep": true}', 400),
         (b"[]", 400),
         (b"{", 400),

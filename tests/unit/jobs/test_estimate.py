@@ -124,6 +124,11 @@ class TestFaults:
         assert spec is None
         assert len(faults) == 1
 
+    @pytest.mark.parametrize("number", ["2", True, 1.5])
+    def test_of_a_value_of_another_type(self, world: World, archive: str, number: Any) -> None:
+        _, faults = asked(world, model="base:tiny", training_file=archive, n_seeds=number)
+        assert faults == [("invalid_request", "n_seeds")]
+
     def test_a_fault_is_not_told_twice_for_what_depends_on_it(
         self, world: World, archive: str
     ) -> None:

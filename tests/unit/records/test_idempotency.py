@@ -35,6 +35,16 @@ def answer(database: Database, begun: Begun, content: dict[str, Any]) -> None:
         idempotency.answer(session, begun, content)
 
 
+def withdraw(database: Database, begun: Begun) -> None:
+    with database.write() as session:
+        idempotency.withdraw(session, begun)
+
+
+def remembered(database: Database) -> int:
+    with database.read() as session:
+        return session.execute(select(func.count()).select_from(IdempotentRequest)).scalar_one()
+
+
 def age(database: Database, seconds: float) -> None:
     with database.write() as session:
         session.execute(
@@ -76,6 +86,26 @@ class TestARepetition:
         second = begin(database, owner, **again)
         assert isinstance(second, Begun)
         answer(database, second, {"id": "job-2"})
+        assert begin(database, owner, **again) == {"id": "job-2"}
+
+    def test_begins_anew_when_the_first_was_withdrawn(
+        self, database: Database, owner: tuple[str, str], again: dict[str, Any]
+    ) -> None:
+        withdraw(database, begin(database, owner, **self.first(again)))
+        assert remembered(database) == 0
+        second = begin(database, owner, **again)
+        answer(database, second, {"id": "job-2"})
+        assert begin(database, owner, **again) == {"id": "job-2"}
+
+    def test_is_not_withdrawn_by_whom_it_was_taken_over_from(
+        self, database: Database, owner: tuple[str, str], again: dict[str, Any]
+    ) -> None:
+        slow = begin(database, owner, **self.first(again))
+        age(database, idempotency.RUNNING_SECONDS + 1)
+        second = begin(database, owner, **again)
+        withdraw(database, slow)
+        answer(database, second, {"id": "job-2"})
+        withdraw(database, second)  # answered: it stays
         assert begin(database, owner, **again) == {"id": "job-2"}
 
     def test_takes_over_what_a_dead_process_left_and_the_dead_cannot_answer(
@@ -142,6 +172,21 @@ def test_a_key_whose_request_was_refused_may_be_sent_with_a_better_one(
     assert begin(database, owner, "bb", idempotency_key="k") == {"id": "job-1"}
 
 
+def test_a_withdrawn_key_stands_for_nothing(database: Database, owner: tuple[str, str]) -> None:
+    withdraw(database, begin(database, owner, "aa", idempotency_key="k"))
+    answer(database, begin(database, owner, "bb", idempotency_key="k"), {"id": "job-1"})
+    assert begin(database, owner, "bb", idempotency_key="k") == {"id": "job-1"}
+
+
+def test_the_repetition_of_a_withdrawn_request_is_not_answered_as_an_equal_one(
+    database: Database, owner: tuple[str, str]
+) -> None:
+    """The first made a job; the second was refused, say for a file deleted meanwhile."""
+    answer(database, begin(database, owner), {"id": "job-1"})
+    withdraw(database, begin(database, owner))
+    assert isinstance(begin(database, owner, is_retry=True), Begun)
+
+
 def test_a_first_try_is_a_request_of_its_own_however_equal(
     database: Database, owner: tuple[str, str]
 ) -> None:
@@ -165,5 +210,4 @@ def test_requests_are_forgotten_after_a_day(database: Database, owner: tuple[str
     age(database, idempotency.KEEP_SECONDS + 1)
     with database.write() as session:
         assert idempotency.forget(session) == 1
-        count = select(func.count()).select_from(IdempotentRequest)
-        assert session.execute(count).scalar_one() == 0
+    assert remembered(database) == 0

@@ -29,7 +29,8 @@ def answers(document: Document) -> Iterator[tuple[str, Any]]:
         for status, answer in operation["responses"].items():
             for kind, content in answer.get("content", {}).items():
                 where = f"{operation['operationId']} {status} {kind}"
-                yield from _parts(content.get("schema", {}), where, schemas, set())
+                schema = content.get("schema", content.get("itemSchema", {}))  # of a stream's items
+                yield from _parts(schema, where, schemas, set())
 
 
 def _parts(
@@ -50,7 +51,10 @@ def _parts(
     yield where, schema
     for name, part in schema.get("properties", {}).items():
         yield from _parts(part, f"{where}.{name}", schemas, seen)
-    for key in ("items", "anyOf", "oneOf", "allOf", "additionalProperties", "prefixItems"):
+    for key in (
+        *("items", "anyOf", "oneOf", "allOf", "additionalProperties", "prefixItems"),
+        "contentSchema",
+    ):
         yield from _parts(schema.get(key), where, schemas, seen)
 
 
@@ -114,3 +118,38 @@ def test_keyed_routes_ask_for_a_key(document: Document) -> None:
         if operation["x-path"].startswith("/v1/"):
             assert operation["security"], operation["operationId"]
             assert {"400", "401", "404", "503"} <= operation["responses"].keys()
+
+
+def test_no_parameter_is_null(document: Document) -> None:
+    for operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            choices = parameter["schema"].get("anyOf", [parameter["schema"]])
+            where = (operation["operationId"], parameter["name"])
+            assert all(choice.get("type") != "null" for choice in choices), where
+
+
+def test_who_is_told_to_come_again_is_told_when(document: Document) -> None:
+    for operation in operations(document):
+        for status in {"503", "507"} & operation["responses"].keys():
+            header = operation["responses"][status]["headers"]["Retry-After"]
+            assert header["required"], (operation["operationId"], status)
+
+
+def test_what_a_client_has_already_need_not_be_sent(document: Document) -> None:
+    for operation in operations(document):
+        is_get = operation["x-method"] == "GET"
+        assert ("304" in operation["responses"]) == is_get, operation["operationId"]
+
+
+def test_forms_are_closed_as_objects_are(document: Document) -> None:
+    """`unknown_field` is what another field is answered."""
+    bodies = [
+        (operation["operationId"], kind, content["schema"])
+        for operation in operations(document)
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items()
+    ]
+    assert len(bodies) > 20
+    for name, kind, schema in bodies:
+        for choice in schema.get("anyOf", [schema]) if "properties" not in schema else [schema]:
+            is_open = choice.get("type") == "object" and choice.get("additionalProperties", True)
+            assert not is_open, (name, kind)
