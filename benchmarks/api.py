@@ -42,11 +42,6 @@ class Part:
 PARTS = {
     "start": Part(start.measure, {"repeats": 7}, {"repeats": 1}),
     "create_job": Part(create_job.measure, {"rounds": 1000}, {"rounds": 10}),
-    "list_jobs": Part(
-        list_jobs.measure,
-        {"sizes": (1_000, 100_000, 1_000_000), "rounds": 500},
-        {"sizes": (200, 1_000), "rounds": 10},
-    ),
     "watchers": Part(
         watchers.measure,
         {"watchers": 1000, "jobs": (10, 1), "events": 60},
@@ -54,8 +49,13 @@ PARTS = {
     ),
     "uploads": Part(
         uploads.measure,
-        {"mib": (256, 1024, 4096), "repeats": 2},
-        {"mib": (16, 32), "repeats": 1},
+        {"repeats": {256: 4, 1024: 3, 4096: 2}},  # of each size in MiB
+        {"repeats": {16: 1, 32: 1}},
+    ),
+    "list_jobs": Part(
+        list_jobs.measure,
+        {"sizes": (1_000, 100_000, 1_000_000), "rounds": 500},
+        {"sizes": (200, 1_000), "rounds": 10},
     ),
 }
 

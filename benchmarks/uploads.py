@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,12 @@ print(json.dumps([time.perf_counter() - started, peak() - before]))
 """
 
 
-def measure(mib: Sequence[int], repeats: int) -> dict[str, Any]:
-    """A row for an archive of about each size: the shortest times and the most memory."""
+def measure(repeats: Mapping[int, int]) -> dict[str, Any]:
+    """A row for an archive of each size in MiB, taken so many times: the shortest times and the
+    most memory."""
     with tempfile.TemporaryDirectory(prefix="lipsum-uploads-") as made:
-        rows = [_measure(size * MIB, repeats, Path(made)) for size in mib]
-    return {"repeats": repeats, "rows": rows}
+        rows = [_measure(mib * MIB, times, Path(made)) for mib, times in repeats.items()]
+    return {"rows": rows}
 
 
 def _measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _measure(size: int, repeats: int, directory: Path) -> dict[str, Any]:
                 note(f"{name}_api_bytes", peak(pid) - before)
                 note(f"{name}_client_bytes", client_bytes)
             shutil.rmtree(directory / name)
-    row: dict[str, Any] = {"bytes": archive.stat().st_size}
+    row: dict[str, Any] = {"bytes": archive.stat().st_size, "repeats": repeats}
     for name, values in measured.items():
         row[name] = max(values) if name.endswith("bytes") else round(min(values), 2)
     archive.unlink()

@@ -63,7 +63,8 @@ def uploads(text: str) -> str:
         cells += [f"{_speed(row, way)} ({upload_ratio(row, way):.2f})" for way in ("push", "post")]
         memory = ("push_api_bytes", "post_api_bytes", "push_client_bytes")
         rows.append([*cells, *(mb(row[name]) for name in memory)])
-    caption = f"Best speed and most memory of {found['repeats']}, in turns."
+    repeats = ", ".join(str(row["repeats"]) for row in found["rows"])
+    caption = f"Best speed and most memory of {repeats} times, in turns."
     return f"{markdown_table(header, rows)}\n\n{caption}"
 
 
