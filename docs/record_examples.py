@@ -3,13 +3,14 @@
     python -m docs.record_examples
 
 The service is a real one (API, inference, worker) with a data directory of its own, the data are
-the demo's drawn pictures. What was asked and answered is kept as it was, but that long lists,
-images and secrets are cut short: `…` says where. `api/reference/examples.json` is written.
+the demo's drawn pictures. What was asked and answered is kept as it was, but that long lists and
+secrets are cut short. `api/reference/examples.json` is written.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+from PIL import Image
 
 from api.reference.document import EXAMPLES, operations
 from cli.ports import free_ports
@@ -32,7 +34,7 @@ from core.settings import Settings
 PATIENCE = 300.0  # seconds for a job to get somewhere
 LABELS = ("airplane", "sailboat")  # two of the demo's classes
 LONGEST_LIST = 3
-LONGEST_TEXT = 400  # characters; a sentence is shorter, a picture is not
+LONGEST_TEXT = 1000  # characters
 PART = 1 << 20
 
 Json = dict[str, Any]
@@ -256,7 +258,7 @@ def _comparisons(recorder: Recorder, file_id: str) -> None:
 def _answers(recorder: Recorder, model_id: str, images: list[bytes]) -> None:
     """Inference with the fine-tuned model."""
     ask = recorder.ask
-    image = base64.b64encode(images[0]).decode()
+    image = base64.b64encode(_thumbnail(images[0])).decode()
     candidates = {"parameters": {"candidate_labels": [*LABELS, "truck"]}}
     ask("ask_model", {"inputs": image, "parameters": {"top_k": 2}}, model_id=model_id)
     ask("image_classification", {"inputs": image, "parameters": {"top_k": 2}}, model_id=model_id)
@@ -265,6 +267,13 @@ def _answers(recorder: Recorder, model_id: str, images: list[bytes]) -> None:
     ask("create_embeddings", {"texts": ["an airplane"], "images": [image]}, model_id=model_id)
     ask("list_models", query={"limit": "2"})
     ask("retrieve_model", model_id=model_id)
+
+
+def _thumbnail(picture: bytes) -> bytes:
+    """So small that a reader can copy it."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").resize((16, 16)).save(out, "JPEG", quality=30)
+    return out.getvalue()
 
 
 def _webhooks(recorder: Recorder, webhook_id: str) -> None:
