@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup up demo test test-all bench-api check format clean
+# Good and bad requests drawn of each operation, by `make schemathesis`.
+EXAMPLES ?= 20
+
+.PHONY: setup up demo test test-all schemathesis bench-api check format clean
 
 setup: .venv/.ready
 
@@ -26,6 +29,10 @@ test-all: setup
 bench-api: setup
 	$(BIN)/python -m benchmarks.api --record docs/results/api.json
 	$(BIN)/python -m docs.render
+
+# The whole OpenAPI document against a running service; a part of test-all, here with its reports.
+schemathesis: setup
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -s tests/integration/contract
 
 check: setup
 	$(BIN)/ruff format --check .

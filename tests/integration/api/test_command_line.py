@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from core.errors import InvalidRequest
 from tests.api_service import dataset
-from tests.integration.api.conftest import Running
+from tests.integration.running import Running
 
 
 @pytest.fixture

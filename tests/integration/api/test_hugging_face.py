@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.learning.zero_shot import build_head
 from tests.builders import random_image
-from tests.integration.api.conftest import CLASSES, Running
+from tests.integration.running import CLASSES, Running
 
 TASKS = ("image-classification", "zero-shot-image-classification")
 LABELS = ["dog", "tabby cat", "crested owl", "bus"]

@@ -11,7 +11,7 @@ import pytest
 from openai import OpenAI
 
 from tests.api_service import dataset
-from tests.integration.api.conftest import Running
+from tests.integration.running import Running
 
 
 @pytest.fixture
