@@ -39,9 +39,11 @@ class Seeds:
     dataset_id: list[str]
     image_id: list[str]
     upload_id: list[str]
+    whole_upload_id: list[str]  # can be completed
     part_id: list[str]
     job_id: list[str]
     model_id: list[str]
+    labelling_model_id: list[str]  # no mixture: those answer to labels of a request
     lost_model_id: list[str]  # and one whose weights are there
     comparison_id: list[str]
     webhook_id: list[str]
@@ -82,6 +84,7 @@ class _Seeding:
         archives = [self._file(dataset(seed=100 * n), "fine-tune", "a.zip") for n in range(3)]
         pictures = [self._file(png(900 + n), "vision", f"{n}.png") for n in range(3)]
         training_file = archives[0]["id"]
+        images = [base64.b64encode(png(n)).decode() for n in range(2)]
         body = {"model": "base:tiny", "training_file": training_file}
         ended, report, failed = (self._job(body) for _ in range(3))
         comparison = self._post("/comparisons", **body, methods=["ft"])
@@ -109,9 +112,11 @@ class _Seeding:
             dataset_id=[item["dataset"]["version"] for item in archives],
             image_id=[item["id"] for item in pictures],
             upload_id=[upload["id"], whole["id"]],
+            whole_upload_id=[whole["id"]],
             part_id=[part["id"]],
             job_id=[ended, failed, self._job(body), self._job(body)],
             model_id=["base:tiny", self._running.fine_tuned, self._running.mixture],
+            labelling_model_id=["base:tiny", self._running.fine_tuned],
             lost_model_id=[self._running.fine_tuned, lost],
             comparison_id=[comparison["id"]],
             webhook_id=[webhook["id"]],
@@ -121,7 +126,7 @@ class _Seeding:
             name=["open_clip_config.json", "head.safetensors"],
             split=["train", "test", "sketch"],
             method=["ft", "lipsum_ft"],
-            image=[base64.b64encode(png(n)).decode() for n in range(2)],
+            image=images,
             ended_job=ended,
             kept=(
                 *(item["id"] for item in (*archives, *pictures)),
@@ -140,6 +145,13 @@ class _Seeding:
                 },
                 "create_webhook": {"url": HOOK},
                 "create_upload": announced,
+                "complete_upload": {},
+                "image_classification": {"inputs": images[0]},
+                "zero_shot_image_classification": {
+                    "inputs": images[0],
+                    "parameters": {"candidate_labels": ["cat", "dog"]},
+                },
+                "create_embeddings": {"texts": ["a cat"], "images": images},
             },
         )
 
