@@ -18,11 +18,11 @@ from tests.integration.contract.run import Run, run_schemathesis
 from tests.integration.contract.seeds import Seeds, seed
 from tests.integration.running import Running, running_service
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]  # EXAMPLES says how long
-
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "20"))  # of each operation, when fuzzing
 SEEDS = max(1, EXAMPLES // 4)  # one alone ends when an answer is another the second time
 SCENARIOS = 100  # at most, of one seed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 * EXAMPLES)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from api.auth import scopes_of_routes
 from api.reference.document import openapi_document
 from tests.api_service import make_settings
 
-HEAVY = ("torch", "open_clip", "torchvision", "transformers", "pyarrow", "api.serving")
+HEAVY = ("torch", "open_clip", "torchvision", "transformers", "pyarrow", "numpy", "api.serving")
 
 
 def test_importing_the_api_loads_no_torch() -> None:
