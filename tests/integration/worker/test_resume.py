@@ -110,7 +110,7 @@ def test_a_finished_seed_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_a_part_that_has_not_changed_is_stored_once(tmp_path: Path) -> None:
-    job = Job(tmp_path, "ft")
+    job = Job(tmp_path, "ft", n_steps=80)  # a busy machine keeps only some of the checkpoints
     ran = job.run(job.often())
     found = [message for message in ran.messages if isinstance(message, Checkpoint)]
     assert len(found) > 4
