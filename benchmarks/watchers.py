@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from core.records.events import Line
 from tests import service_builders as build
 from tests.api_process import ApiProcess, api_process
 
-EVENTS_PER_SECOND = 4.0  # over all jobs
+EVENTS_PER_SECOND = 4.0  # over all jobs, on average
 _LATEST = 30.0  # seconds after the last event
 
 
@@ -78,10 +79,11 @@ async def _watch(
     connected = asyncio.gather(*(event.wait() for event in ready))
     await asyncio.wait({connected, *readers}, return_when=asyncio.FIRST_COMPLETED)
     assert connected.done(), "a stream was refused"
+    pauses = random.Random(0)  # uneven: else all events fall into the same moment of a poll
     for number in range(n_events):
         job_id = job_ids[number % n_jobs]
         await asyncio.to_thread(_write, api.database, job_id, number, readings)
-        await asyncio.sleep(1.0 / EVENTS_PER_SECOND)
+        await asyncio.sleep(pauses.uniform(0.5, 1.5) / EVENTS_PER_SECOND)
     everything = asyncio.create_task(readings.all_there.wait())
     await asyncio.wait({everything, *readers}, timeout=_LATEST, return_when=asyncio.FIRST_COMPLETED)
     processes = [pid, *descendants(pid)]

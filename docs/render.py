@@ -104,6 +104,7 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "list-jobs": ("api.json", performance_tables.list_jobs),
     "uploads": ("api.json", performance_tables.uploads),
     "watchers": ("api.json", performance_tables.watchers),
+    "checkpoints": ("checkpoints.json", performance_tables.checkpoints),
 }
 
 if __name__ == "__main__":
