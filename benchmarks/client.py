@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.api_process import STARTUP_SECONDS
 
 
 class Connection:
@@ -44,4 +48,23 @@ def connect(port: int, key: str | None = None) -> Iterator[Connection]:
         connection.close()
 
 
+def await_answer(
+    process: subprocess.Popen[bytes], port: int, path: str, key: str | None = None
+) -> None:
+    """Returns at a started server's first answer, at most a few milliseconds late. Raises
+    AssertionError when it ends before, and TimeoutError."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended at start"
+        try:
+            with connect(port, key) as connection:
+                connection.get(path)
+        except ConnectionRefusedError:
+            time.sleep(_POLL)
+        else:
+            return
+    raise TimeoutError(f"the server did not answer within {STARTUP_SECONDS} s")
+
+
+_POLL = 0.005  # seconds
 _JSON = {"content-type": "application/json"}

@@ -10,17 +10,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client import connect
+from benchmarks.client import await_answer, connect
 from benchmarks.databases import NewDatabase, database_kinds
 from benchmarks.service import JOBS, service
 from benchmarks.timing import in_turns, summary
-from tests.api_process import ROOT, STARTUP_SECONDS
+from tests.api_process import ROOT
 from tests.services import free_port
 
 
@@ -59,22 +58,8 @@ def _bare_app(database_url: str) -> Iterator[int]:
     command = [sys.executable, "-m", "benchmarks.bare_app", database_url, str(port)]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        _wait(port, process)
+        await_answer(process, port, "/openapi.json")
         yield port
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the bare app ended at start"
-        try:
-            with connect(port) as connection:
-                connection.get("/openapi.json")
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(f"the bare app did not answer within {STARTUP_SECONDS} s")

@@ -8,21 +8,18 @@ without its library.
 from __future__ import annotations
 
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client import connect
+from benchmarks.client import await_answer
 from benchmarks.memory import mapped_libraries, resident
 from benchmarks.service import JOBS
 from core.settings import Settings
-from tests.api_process import STARTUP_SECONDS, launch
+from tests.api_process import launch
 from tests.api_service import prepare
 from tests.services import free_port
-
-_POLL = 0.005  # seconds
 
 
 def measure(repeats: int) -> dict[str, Any]:
@@ -51,7 +48,7 @@ def _start(settings: Settings, key: str, variables: dict[str, str]) -> dict[str,
     started = time.perf_counter()
     process = launch(settings, **variables)
     try:
-        _ask(settings.port, key, process)
+        await_answer(process, settings.port, JOBS, key)
         seconds = round(time.perf_counter() - started, 3)
         libraries = mapped_libraries(process.pid)
         # Whoever looks for libraries in vain must know that they would be seen.
@@ -64,17 +61,3 @@ def _start(settings: Settings, key: str, variables: dict[str, str]) -> dict[str,
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _ask(port: int, key: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the API ended at start"
-        try:
-            with connect(port, key) as connection:
-                connection.get(JOBS)
-        except ConnectionRefusedError:
-            time.sleep(_POLL)
-        else:
-            return
-    raise TimeoutError(f"the API did not answer within {STARTUP_SECONDS} s")

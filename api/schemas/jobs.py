@@ -12,6 +12,7 @@ from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.report import Protocol
+from core.records.jobs import QUEUE_COUNTED
 from core.records.states import STATUSES
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
 
@@ -147,7 +148,7 @@ class FineTuningJob(BaseModel):
     )
     attempt: int
     queue_position: int | None = Field(
-        description="Jobs that wait before it, at most 1000; null if it does not wait."
+        description=f"Jobs that wait before it, at most {QUEUE_COUNTED}; null if it does not wait."
     )
     progress: Progress
     started_at: int | None

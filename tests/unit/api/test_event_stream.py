@@ -215,7 +215,9 @@ class TestALiveJob:
             received += b"".join(chunks)
         read_by_sdk = list(openai.OpenAI(api_key="-")._make_sse_decoder().iter_bytes([received]))
         assert {event.event for event in read_by_sdk} == {"message", "done"}
-        assert all(event.json()["fine_tuning_job_id"] == job.id for event in read_by_sdk[-1:])
+        *said, last = [event.json() for event in read_by_sdk]
+        assert [event["sequence"] for event in said] == list(range(1, len(said) + 1))
+        assert last == {"fine_tuning_job_id": job.id, "status": "succeeded"}
 
     def test_a_client_that_leaves_is_forgotten(self, running: Live) -> None:
         job = build.job(running.service.database, running.service.project_id)
