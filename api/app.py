@@ -32,6 +32,7 @@ from api.routes import (
     models,
     projects,
     reference,
+    signed_parts,
     uploads,
     usage,
     webhooks,
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
 _KEYED = (
     files,
     uploads,
+    signed_parts,
     datasets,
     jobs,
     job_specs,

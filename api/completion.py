@@ -126,20 +126,39 @@ def _assemble(
 
     def chunks() -> Iterator[bytes]:
         for part in parts:
-            missing = part.bytes
-            for chunk in _stored(store, part):
-                missing -= len(chunk)
+            for chunk in _whole(store, part):
                 if md5 is not None:
                     md5.update(chunk)
                 yield chunk
-            if missing:
-                raise _incomplete(part)
 
     spool.write_all(chunks())
     spool.finish()
     if md5 is not None:
         _require_equal("md5", wanted.md5, md5.hexdigest())
     _require_equal("sha256", wanted.sha256, spool.sha256)
+
+
+def _whole(store: ObjectStore, part: UploadPart) -> Iterator[bytes]:
+    """The part's bytes. Those that a client wrote may change until the last has been read."""
+    digest = hashlib.sha256() if upload_parts.is_signed(part) else None
+    missing = part.bytes
+    for chunk in _stored(store, part):
+        missing -= len(chunk)
+        if missing < 0:
+            break
+        if digest is not None:
+            digest.update(chunk)
+        yield chunk
+    if digest is not None and (missing or digest.hexdigest() != part.sha256):
+        raise InvalidRequest(
+            f"What was written to the address of {part.id} is not the {part.bytes} bytes with the "
+            f"sha256 {part.sha256} that were announced. Sign that part again, PUT it there again "
+            "and complete the upload then.",
+            code="digest_differs",
+            param="part_ids",
+        )
+    if missing:
+        raise _incomplete(part)
 
 
 def _stored(store: ObjectStore, part: UploadPart) -> Iterator[bytes]:

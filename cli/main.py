@@ -132,6 +132,9 @@ def convert(
 @app.command()
 def push(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder of images or an archive.")],
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Into the service's S3 store, past the service.")
+    ] = False,
 ) -> None:
     """Upload a folder of labelled images, or an archive; prints the file's id.
 
@@ -139,7 +142,7 @@ def push(
     """
     from cli.push import push as run_push
 
-    typer.echo(run_push(path))
+    typer.echo(run_push(path, direct=direct))
 
 
 @app.command()

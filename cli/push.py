@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from cli.client import make_client
+from cli.direct import write_part
 from cli.folder_zip import FolderZip
 from cli.jobs import said_plainly
 from core.settings import MIB
@@ -53,28 +54,35 @@ class FileSource:
                 yield chunk
 
 
-def push(path: Path) -> str:
-    """Upload an archive as it is, or a folder as a ZIP of its images; the file's id."""
+def push(path: Path, *, direct: bool = False) -> str:
+    """Upload an archive as it is, or a folder as a ZIP of its images; the file's id.
+
+    `direct` writes the bytes into the service's object store, which must be one that signs.
+    """
     source = FileSource(path) if path.is_file() else FolderZip(path)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     console = Console(stderr=True)  # the id alone goes to standard output
     with Progress(*columns, TransferSpeedColumn(), console=console, transient=True) as bar:
         task = bar.add_task(source.name, total=source.size)
-        return send(make_client(), source, lambda done: bar.update(task, completed=done))
+        client = make_client()
+        return send(client, source, lambda done: bar.update(task, completed=done), direct=direct)
 
 
-def send(client: OpenAI, source: Source, progress: Callable[[int], None]) -> str:
+def send(
+    client: OpenAI, source: Source, progress: Callable[[int], None], *, direct: bool = False
+) -> str:
     """The id of the file. `progress` is called with the bytes that the service has.
 
     Raises `ServiceError` with the service's own sentence when it refuses.
     """
     patient = client.with_options(max_retries=_RETRIES)
+    way = write_part if direct else _send_part
     upload_id, parts = _begun(patient, source)
-    if parts and not _send_parts(patient, source, upload_id, parts, progress):
+    if parts and not _send_parts(patient, source, upload_id, parts, progress, way):
         parts = {}  # of another file of this name and size, or of one that changed since
         upload_id = _begin(patient, source)
     if not parts:
-        _send_parts(patient, source, upload_id, parts, progress)
+        _send_parts(patient, source, upload_id, parts, progress, way)
     return _complete(patient, upload_id)
 
 
@@ -106,6 +114,7 @@ def _send_parts(
     upload_id: str,
     parts: dict[int, str],
     progress: Callable[[int], None],
+    way: Callable[[OpenAI, str, int, str, bytes], None],
 ) -> bool:
     """Whether every part that the service had is one of this source's."""
     done = 0
@@ -125,7 +134,7 @@ def _send_parts(
             settle(IN_FLIGHT - 1)
             if parts.get(number, digest) != digest:
                 return False
-            send = _pass_over if number in parts else _send_part
+            send = _pass_over if number in parts else way
             future = pool.submit(send, client, upload_id, number, digest, data)
             sending.append((future, len(data)))
             del data

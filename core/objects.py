@@ -74,9 +74,13 @@ def check_key(key: str) -> str:
 class ObjectStore:
     """A place for objects, made once per process. Faults are NotFound and StorageFault."""
 
-    def __init__(self, store: Store, directory: Path | None = None) -> None:
-        """`directory` is the store's own, when it is one on this machine."""
+    def __init__(
+        self, store: Store, directory: Path | None = None, public: S3Store | None = None
+    ) -> None:
+        """`directory` is the store's own, when it is one on this machine; `public` the same store
+        as clients reach it, when they can."""
         self._store = store
+        self._public = public
         self._directory = directory.resolve() if directory is not None else None
 
     @classmethod
@@ -88,13 +92,16 @@ class ObjectStore:
             directory = Path(unquote(parts.path))
             return cls(LocalStore(directory, mkdir=True), directory)
         if parts.scheme == "s3" and parts.netloc:
-            return cls(_make_s3(settings, parts.netloc, parts.path.strip("/")))
+            place = parts.netloc, parts.path.strip("/")
+            outside = settings.s3_public_endpoint or settings.s3_endpoint
+            public = _make_s3(settings, *place, endpoint=outside)
+            return cls(_make_s3(settings, *place, endpoint=settings.s3_endpoint), public=public)
         raise ValueError(f"object_store_url is {url!r}; use file:///PATH or s3://BUCKET/PREFIX")
 
     @classmethod
     def of_bucket(cls, bucket: str, settings: Settings) -> ObjectStore:
         """A whole bucket on the settings' S3 server."""
-        return cls(_make_s3(settings, bucket, ""))
+        return cls(_make_s3(settings, bucket, "", endpoint=settings.s3_endpoint))
 
     def put_file(self, key: str, path: Path) -> StoredObject:
         """Stores a file."""
@@ -155,6 +162,23 @@ class ObjectStore:
                 raise source.fault from None
             raise
         return StoredObject(key, source.size, source.digest.hexdigest(), result["e_tag"])
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether a client can be let write an object by itself."""
+        return self._public is not None
+
+    def sign_put(self, key: str, seconds: float) -> str:
+        """An address at which anybody may PUT the object, once or often, for so many seconds.
+
+        Nothing but the key is signed: what arrives there may be of any size and content. Raises
+        ValueError where `can_sign` is False.
+        """
+        self._guard(key)
+        if self._public is None:
+            raise ValueError(f"this store cannot sign an address for {key!r}")
+        with _faults(key):
+            return obstore.sign(self._public, "PUT", key, timedelta(seconds=seconds))
 
     def head(self, key: str) -> ObjectHead:
         """What there is under the key. NotFound when nothing."""
@@ -291,10 +315,10 @@ class _Hashed:
         return chunk
 
 
-def _make_s3(settings: Settings, bucket: str, prefix: str) -> S3Store:
+def _make_s3(settings: Settings, bucket: str, prefix: str, endpoint: str | None) -> S3Store:
     config: dict[str, Any] = {"region": settings.s3_region}
-    if settings.s3_endpoint is not None:
-        config["endpoint"] = settings.s3_endpoint
+    if endpoint is not None:
+        config["endpoint"] = endpoint
         config["virtual_hosted_style_request"] = False
     if settings.s3_access_key_id is not None:
         config["access_key_id"] = settings.s3_access_key_id
@@ -305,7 +329,7 @@ def _make_s3(settings: Settings, bucket: str, prefix: str) -> S3Store:
         prefix=prefix or None,
         config=config,  # type: ignore[arg-type]
         client_options={
-            "allow_http": (settings.s3_endpoint or "").startswith("http://"),
+            "allow_http": (endpoint or "").startswith("http://"),
             "connect_timeout": timedelta(seconds=5),
             "timeout": timedelta(seconds=300),  # of one request, and so of one part
         },

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
         None, description="file:///..., s3://bucket/prefix. Default: a directory in data_dir."
     )
     s3_endpoint: str | None = Field(None, description="Endpoint of an S3 server other than AWS.")
+    s3_public_endpoint: str | None = Field(
+        None,
+        description="The same server as clients reach it, for addresses they send parts to. "
+        "Default: s3_endpoint.",
+    )
     s3_region: str = Field("us-east-1", description="S3 region.")
     s3_access_key_id: str | None = Field(None, description="S3 access key id.")
     s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret access key.")

@@ -58,6 +58,8 @@ def receiver(
                 self.send_header("location", found.location)
             self.end_headers()
 
+        do_PUT = do_POST
+
         def log_message(self, *_: object) -> None:
             pass
 

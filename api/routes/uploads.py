@@ -187,6 +187,35 @@ def cancel_upload(upload_id: str, principal: Authenticated, services: InServices
     return upload_object(row)
 
 
+def keep_row(
+    services: Services,
+    principal: Principal,
+    upload: Upload,
+    number: int | None,
+    size: int,
+    sha256: str,
+    object_key: str,
+) -> UploadPart:
+    """The row of a part whose object is stored. Raises Conflict, and the object is gone, when the
+    upload has ended meanwhile."""
+    try:
+        with services.database.write() as session:
+            row = upload_parts.add(
+                session,
+                upload.project_id,
+                upload.id,
+                number=number,
+                size=size,
+                sha256=sha256,
+                object_key=object_key,
+            )
+            audit.note(session, principal.actor, "upload.part", upload.id)
+            return row
+    except Conflict:
+        _forget_if_ended(services, upload, object_key)
+        raise
+
+
 def _get(services: Services, principal: Principal, upload_id: str) -> Upload:
     with services.database.read() as session:
         return uploads.get(session, principal.project_id, upload_id)
@@ -203,22 +232,7 @@ def _keep_part(services: Services, principal: Principal, upload: Upload, part: P
     key = f"uploads/{upload.id}/{part.sha256}"
     if not services.store.exists(key):
         services.store.take_file(key, part.path, part.sha256)
-    try:
-        with services.database.write() as session:
-            row = upload_parts.add(
-                session,
-                upload.project_id,
-                upload.id,
-                number=part.number,
-                size=part.size,
-                sha256=part.sha256,
-                object_key=key,
-            )
-            audit.note(session, principal.actor, "upload.part", upload.id)
-            return row
-    except Conflict:
-        _forget_if_ended(services, upload, key)
-        raise
+    return keep_row(services, principal, upload, part.number, part.size, part.sha256, key)
 
 
 def _forget_if_ended(services: Services, upload: Upload, key: str) -> None:

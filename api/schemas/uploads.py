@@ -11,6 +11,9 @@ from api.schemas.files import FileObject, file_object
 from api.uploads import PURPOSES
 from core.records.tables import File, Upload, UploadPart
 from core.records.upload_parts import MAX_PARTS
+from core.settings import GIB
+
+MAX_SIGNED_BYTES = 5 * GIB  # what S3 takes in one request
 
 Status = Literal["pending", "completed", "cancelled", "expired"]
 
@@ -26,6 +29,16 @@ class CreateUpload(BaseModel):
         str, Field(max_length=255, description="Kept; what a file is, is seen in its bytes.")
     ]
     purpose: Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(PURPOSES)})]
+
+
+class SignPart(BaseModel):
+    """A part that the client writes into the object store by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bytes: Annotated[int, Field(ge=1, le=MAX_SIGNED_BYTES, description="Size of the part.")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the part.")]
+    part_number: Annotated[int | None, Field(ge=1, le=MAX_PARTS)] = None
 
 
 class CompleteUpload(BaseModel):
@@ -63,6 +76,19 @@ class UploadObject(BaseModel):
     purpose: str
     status: Status
     file: FileObject | None = Field(description="The file that a completed upload became.")
+
+
+class SignedPart(BaseModel):
+    """Where the bytes of a part go."""
+
+    object: Literal["upload.signed_part"] = "upload.signed_part"
+    upload_id: str
+    part_number: int | None
+    bytes: int
+    sha256: str
+    method: Literal["PUT"] = "PUT"
+    url: str = Field(description="Takes the bytes as the request's body, without any key.")
+    expires_at: int
 
 
 class UploadPartObject(BaseModel):

@@ -226,6 +226,7 @@ class Upload(Base):
     status: Mapped[str]
     file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
     completing_until: Mapped[float | None]  # an API process puts the parts together until then
+    signed_until: Mapped[float | None]  # clients may write parts into the store until then
     created_at: Mapped[float]
     expires_at: Mapped[float]
     ended_at: Mapped[float | None]

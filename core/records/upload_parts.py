@@ -19,6 +19,17 @@ from core.records.tables import Upload, UploadPart
 MAX_PARTS = 10_000
 
 
+def signed_prefix(upload_id: str) -> str:
+    """Where the objects of parts lie that clients wrote by themselves."""
+    return f"uploads/{upload_id}/signed"
+
+
+def is_signed(part: UploadPart) -> bool:
+    """Whether the client wrote the part's bytes, so that nobody knows yet if they are the ones
+    whose digest it gave."""
+    return part.object_key.startswith(f"{signed_prefix(part.upload_id)}/")
+
+
 def find(
     session: Session, upload: Upload, *, number: int | None, size: int, sha256: str
 ) -> UploadPart | None:

@@ -125,6 +125,17 @@ def complete(session: Session, project_id: str, upload_id: str, file_id: str) ->
     return get(session, project_id, upload_id)
 
 
+def note_signature(session: Session, upload_id: str, seconds: float) -> float:
+    """A client may write a part into the store for that long from now; until when, at least.
+
+    The sweeper waits for that: nothing arrives after it has been there.
+    """
+    until = _moment(session) + seconds
+    later = or_(Upload.signed_until.is_(None), Upload.signed_until < until)
+    _update(session, (Upload.id == upload_id) & later, signed_until=until)
+    return until
+
+
 def cancel(session: Session, project_id: str, upload_id: str) -> Upload:
     """No part is taken any more. Cancelling twice is one cancel; Conflict when it has ended."""
     upload = hold(session, project_id, upload_id)
@@ -142,10 +153,16 @@ def expire(session: Session) -> list[str]:
 
 
 def to_purge(session: Session, quiet_seconds: float, limit: int = 20) -> list[str]:
-    """Uploads that ended at least that long ago and whose parts are still there, oldest first."""
+    """Uploads that ended at least that long ago, as did what was signed for them, and whose parts
+    are still there, oldest first."""
+    quiet_since = now() - quiet_seconds
     statement = (
         select(Upload.id)
-        .where(Upload.purged_at.is_(None), Upload.ended_at < now() - quiet_seconds)
+        .where(
+            Upload.purged_at.is_(None),
+            Upload.ended_at < quiet_since,
+            or_(Upload.signed_until.is_(None), Upload.signed_until < quiet_since),
+        )
         .order_by(Upload.ended_at)
         .limit(limit)
     )

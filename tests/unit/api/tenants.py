@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from core.access.scopes import Scope
 from core.ids import new_id
 from core.jobs.messages import Artifact, StoredModel
 from core.records import comparisons, deliveries, keys, webhooks
+from core.records.upload_parts import signed_prefix
 from tests.api_service import Service, add_base, add_key, dataset, png
 from tests.service_builders import HASHING
 from tests.unit.api.test_jobs import create, finish
@@ -21,6 +23,7 @@ OURS, THEIRS = "default", "theirs"  # names of projects
 IMAGE = base64.b64encode(png()).decode()
 WEIGHTS = b"a head, and more"
 PART = b"all of it"
+DIRECT = {"part_number": 3, "bytes": len(PART), "sha256": hashlib.sha256(PART).hexdigest()}
 URL = "https://93.184.216.34/hook"  # an address: no test asks a resolver on the internet
 
 
@@ -128,6 +131,8 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
             "data": {"part_number": "2"},
             "files": {"data": ("upload", b"the rest!")},
         },
+        ("POST", "/v1/uploads/{upload_id}/parts:sign"): {"json": DIRECT},
+        ("POST", "/v1/uploads/{upload_id}/parts:confirm"): {"json": DIRECT},
         ("POST", "/v1/uploads/{upload_id}/complete"): {
             "json": {"part_ids": [owned.part_id, owned.part_id]}
         },
@@ -185,10 +190,11 @@ def _told(service: Service, job_id: str) -> tuple[str, str]:
 
 
 def _announced(service: Service) -> tuple[str, str]:
-    """The ids of an upload and of its part."""
+    """The ids of an upload and of its part; a second was written into the store."""
     upload = service.client.post("/v1/uploads", json=announcement(new_id("name"))).json()["id"]
     sent = service.client.post(f"/v1/uploads/{upload}/parts", files={"data": ("upload", PART)})
     assert sent.status_code == 200, sent.text
+    service.store.put_bytes(f"{signed_prefix(upload)}/{DIRECT['sha256']}", PART)
     return str(upload), str(sent.json()["id"])
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
+from obstore.store import LocalStore, S3Store
 
 from api.app import create_app
 from api.auth import scopes_of_routes
 from core.access.scopes import ADMIN, SCOPES, Scope
+from core.objects import ObjectStore
 from core.records import audit, keys, projects
 from core.records.clock import read_clock
-from tests.api_service import Service, make_settings
+from tests.api_service import Service, make_settings, open_service
 from tests.unit.api.tenants import OURS, THEIRS, Owned, ask, headers, own_one_of_everything
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 TABLE = Path(__file__).with_name("route_matrix.txt")
 EVERYBODY = "everybody"
@@ -55,6 +62,22 @@ ROWS = _table()
 KEYED = [row for row in ROWS if row.is_keyed]
 each_row = pytest.mark.parametrize("row", ROWS, ids=str)
 each_keyed_row = pytest.mark.parametrize("row", KEYED, ids=str)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Its store is a directory, and signs addresses as S3 does; they lead nowhere."""
+    with open_service(tmp_path_factory.mktemp("service")) as opened:
+        directory = opened.settings.data_dir / "objects"
+        store = ObjectStore(LocalStore(directory), directory, S3Store("nowhere", config=_ANYBODY))
+        app = opened.client.app
+        assert isinstance(app, FastAPI)
+        state = app.state
+        state.services = replace(state.services, store=store)
+        yield opened
+
+
+_ANYBODY: S3Config = {"access_key_id": "a", "secret_access_key": "b", "region": "c"}
 
 
 @pytest.fixture(scope="module")

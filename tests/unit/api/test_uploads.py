@@ -114,6 +114,15 @@ def test_parts_are_listed_for_whoever_goes_on(service: Service) -> None:
     assert [item["part_number"] for item in page["data"] + rest["data"]] == [1, 2]
 
 
+def test_a_directory_signs_nothing(service: Service) -> None:
+    upload = create(service, b"abc")
+    body = {"part_number": 1, "bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}
+    for act in ("sign", "confirm"):
+        answer = service.client.post(f"/v1/uploads/{upload}/parts:{act}", json=body)
+        assert error_of(answer) == (400, "store_cannot_sign", None)
+        assert f"POST /v1/uploads/{upload}/parts" in answer.json()["error"]["message"]
+
+
 def test_an_empty_file_needs_no_part(service: Service) -> None:
     done = complete(service, create(service, b""), part_ids=[]).json()
     assert done["file"]["bytes"] == 0

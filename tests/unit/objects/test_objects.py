@@ -8,8 +8,11 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from core.errors import NotFound, StorageFault
 from core.objects import PART_BYTES, ObjectStore, check_key
@@ -237,6 +240,28 @@ def test_an_s3_server_that_is_not_there_is_a_storage_fault() -> None:
     with pytest.raises(StorageFault, match="object store") as fault:
         store.head("a")
     assert "secret" not in fault.value.message
+
+
+def test_addresses_are_signed_for_where_clients_reach_the_store(store: ObjectStore) -> None:
+    assert not store.can_sign
+    with pytest.raises(ValueError, match="cannot sign"):
+        store.sign_put("a/b", 60)
+    inside: dict[str, Any] = {
+        "object_store_url": "s3://bucket/prefix",
+        "s3_endpoint": "http://store.inside:9000",
+        "s3_access_key_id": "id",
+        "s3_secret_access_key": SecretStr("secret"),
+    }
+    for outside in (None, "https://store.example"):
+        s3 = ObjectStore.from_settings(Settings(**inside, s3_public_endpoint=outside))
+        assert s3.can_sign
+        url = urlsplit(s3.sign_put("a/b", 60))
+        assert f"{url.scheme}://{url.netloc}" == (outside or inside["s3_endpoint"])
+        assert url.path == "/bucket/prefix/a/b"
+        assert "X-Amz-Expires=60" in url.query
+        assert "secret" not in url.query
+        with pytest.raises(ValueError, match="relative segment"):
+            s3.sign_put("../b", 60)
 
 
 def test_threads_share_a_store(store: ObjectStore) -> None:

@@ -58,6 +58,7 @@ def age(database: Database, upload: Upload, seconds: float = 1000.0) -> None:
                 expires_at=Upload.expires_at - seconds,
                 ended_at=Upload.ended_at - seconds,
                 completing_until=Upload.completing_until - seconds,
+                signed_until=Upload.signed_until - seconds,
             )
         )
 
@@ -231,6 +232,20 @@ def test_ended_uploads_are_purged_once(database: Database) -> None:
     with database.read() as session:
         assert upload_parts.list_parts(session, upload.project_id, upload.id).items == []
     assert read(database, live).status == "pending"
+
+
+def test_what_was_signed_is_waited_for(database: Database) -> None:
+    """A client may write a part into the store for as long as its address says."""
+    upload = announce(database)
+    with database.write() as session:
+        until = uploads.note_signature(session, upload.id, 5000.0)
+        sooner = uploads.note_signature(session, upload.id, 1000.0)
+    assert read(database, upload).signed_until == until > sooner
+    _cancel(database, upload)
+    for expected in ([], [], [], [], [], [upload.id]):
+        age(database, upload)
+        with database.read() as session:
+            assert uploads.to_purge(session, 60.0) == expected
 
 
 def test_a_part_from_two_senders_at_once_is_one(database: Database) -> None:
