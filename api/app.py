@@ -36,6 +36,7 @@ from api.routes import (
     uploads,
     usage,
     webhooks,
+    workers,
 )
 from api.services import open_services
 from core.settings import Settings
@@ -91,4 +92,5 @@ _KEYED = (
     projects,
     usage,
     audit,
+    workers,
 )

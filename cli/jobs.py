@@ -37,6 +37,8 @@ def train(
     seed: int | None,
     n_seeds: int,
     suffix: str | None,
+    priority: int,
+    requires: list[str],
 ) -> str:
     """Submit a job; its id. `inputs` are jobs or models for `method` to combine or score."""
     if inputs and method is None:
@@ -54,6 +56,8 @@ def train(
             "allow_duplicates": allow_duplicates,
         },
         "n_seeds": n_seeds,
+        **({"priority": priority} if priority else {}),
+        **({"requires": requires} if requires else {}),
     }
     body: dict[str, Any] = {"model": model, "training_file": training_file, "extra_body": extra}
     if recipe is not None:

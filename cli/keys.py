@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cli.prepare import DEFAULT_PROJECT, prepare
 from core.access.key_hash import KeyHash, write_private
-from core.access.limits import Limits
+from core.access.limits import Limits, ProjectLimits
 from core.access.scopes import SCOPES, USER_SCOPES, Scope
 from core.errors import InvalidRequest, NotFound
 from core.records import audit, keys, limits, projects
@@ -92,15 +92,24 @@ def show_projects(settings: Settings) -> None:
     """A table of all projects."""
     with _writing(settings) as session:
         found = projects.list_projects(session, order="asc", limit=MAX_LIMIT).items
-        limited = limits.of(session, [row.id for row in found])
+        limited = limits.of_project(session, [row.id for row in found])
     table = Table("id", "name", "made", "limits")
     for row in found:
         table.add_row(row.id, row.name, _when(row.created_at), _limits(limited[row.id]))
     Console(highlight=False).print(table)
 
 
-def limit(settings: Settings, owner: str, wanted: Limits) -> str:
-    """Limits a key (by id) or a project (by id or name); what it is limited to now, in words."""
+def limit(settings: Settings, owner: str, wanted: ProjectLimits) -> str:
+    """Limits a key (by id) or a project (by id or name); what it is limited to now, in words.
+
+    Raises InvalidRequest when a key is to be limited in what only projects are.
+    """
+    if owner.startswith("key-") and wanted.running_jobs is not None:
+        raise InvalidRequest(
+            f"running_jobs is {wanted.running_jobs} for {owner}; only a project has that limit. "
+            "Name the project, or limit the key's concurrent_jobs.",
+            code="limit_of_projects",
+        )
     with _writing(settings) as session:
         if owner.startswith("key-"):
             project_id, what = keys.get(session, None, owner).project_id, "key"

@@ -176,6 +176,11 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
     n_seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs: seed, seed + 1, ...")] = 1,
     suffix: Annotated[str | None, typer.Option(help="Part of the model's id.")] = None,
+    priority: Annotated[int, typer.Option(help="The highest of your jobs goes first.")] = 0,
+    requires: Annotated[
+        list[str] | None,
+        typer.Option(help="What its worker must have, repeatable: 'gpu-mem>=40g', region=eu."),
+    ] = None,
 ) -> None:
     """Submit a job: training, or a combination of finished models; prints its id."""
     from cli.jobs import train as run_train
@@ -194,6 +199,8 @@ def train(
         seed=seed,
         n_seeds=n_seeds,
         suffix=suffix,
+        priority=priority,
+        requires=requires or [],
     )
     typer.echo(job)
 
@@ -361,16 +368,20 @@ def limit(
     device_seconds_per_month: Annotated[
         int | None, typer.Option(min=0, help="In which jobs run.")
     ] = None,
+    running_jobs: Annotated[
+        int | None, typer.Option(min=0, help="Of a project: held by workers at once.")
+    ] = None,
 ) -> None:
     """Limit a key, or all keys of a project together; what is left out is not limited."""
     from cli.keys import limit as run_limit
-    from core.access.limits import Limits
+    from core.access.limits import ProjectLimits
 
-    wanted = Limits(
+    wanted = ProjectLimits(
         requests_per_minute=requests_per_minute,
         concurrent_jobs=concurrent_jobs,
         stored_bytes=stored_bytes,
         device_seconds_per_month=device_seconds_per_month,
+        running_jobs=running_jobs,
     )
     typer.echo(run_limit(_settings(), owner, wanted))
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.jobs.labels import parse_labels
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -89,6 +92,16 @@ class Settings(BaseSettings):
 
     # Jobs.
     worker_slots: int = Field(1, ge=1, description="Jobs one worker runs at a time.")
+    worker_gpus: str = Field(
+        "",
+        description="What each slot sees as CUDA_VISIBLE_DEVICES, one word for each: `0 1`, or "
+        "`0,1 2,3` for two GPUs each. Default: what the worker sees.",
+    )
+    worker_labels: str = Field(
+        "",
+        description="What jobs may ask of this worker, as name=value or a name alone, with spaces "
+        "between: `gpu-mem=80g region=eu`.",
+    )
     poll_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the job table.")
     lease_seconds: float = Field(
         60.0, gt=0, description="Seconds a claimed job stays claimed without a heartbeat."
@@ -194,6 +207,22 @@ class Settings(BaseSettings):
             if not prefix.startswith("s3://") or not prefix.removeprefix("s3://").strip("/"):
                 raise ValueError(f"{prefix!r} is not s3://BUCKET or s3://BUCKET/PREFIX")
         return value
+
+    @field_validator("worker_labels")
+    @classmethod
+    def _are_labels(cls, value: str) -> str:
+        parse_labels(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_gpu_for_each_slot(self) -> Self:
+        words = self.worker_gpus.split()
+        if words and len(words) != self.worker_slots:
+            raise ValueError(
+                f"worker_gpus has {len(words)} words and worker_slots is {self.worker_slots}; give "
+                "each slot a word"
+            )
+        return self
 
     @cached_property
     def resolved_database_url(self) -> str:

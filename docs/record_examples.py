@@ -238,6 +238,7 @@ def _jobs(recorder: Recorder, file_id: str) -> Json:
     ask("list_jobs", query={"limit": "1"})
     ask("list_events", job_id=job_id, query={"limit": "3"})
     ask("list_checkpoints", job_id=job_id)
+    ask("list_workers")
     ask("retrieve_spec", job_id=job_id)
 
     long = ask("create_job", _request(file_id, {"n_epochs": 1000}))["id"]

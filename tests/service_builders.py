@@ -84,10 +84,17 @@ def specification(version: str = "v1", **changes: Any) -> JobSpec:
     return JobSpec(**{**values, **changes})
 
 
-def job(database: Database, project_id: str, *, checked: bool = True, **changes: Any) -> Job:
-    """A job that waits for a worker."""
+def job(
+    database: Database,
+    project_id: str,
+    *,
+    checked: bool = True,
+    asked: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Job:
+    """A job that waits for a worker; `asked` are further fields of its request."""
     version = dataset(database, project_id, "checked" if checked else "new", checked=checked)
-    request = {"model": "base:tiny", "training_file": "file-1", "suffix": "mine"}
+    request = {"model": "base:tiny", "training_file": "file-1", "suffix": "mine", **(asked or {})}
     with database.write() as session:
         return jobs.create(session, project_id, specification(version, **changes), request)
 

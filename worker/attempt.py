@@ -51,9 +51,11 @@ class Attempt:
         settings: Settings,
         clock: Clock,
         claimed_at: float,
+        slot: int = 0,
     ) -> None:
         """`claimed_at` is the clock before the claim was sent: the lease lasts no less."""
         self.claim = claim
+        self.slot = slot
         self.process = process
         self.outcome: Outcome | None = None  # what was written; None when the lease was lost
         self.is_over = False

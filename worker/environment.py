@@ -13,13 +13,17 @@ from core.settings import Settings
 _NOT_FOR_TRAINERS = ("LIPSUM_DATABASE_URL", "LIPSUM_BROKER_URL", "LIPSUM_KEY_SECRET")
 
 
-def trainer_environment(settings: Settings) -> dict[str, str]:
-    """A trainer knows no database and no broker, and leaves cores to the other slots."""
+def trainer_environment(settings: Settings, slot: int = 0) -> dict[str, str]:
+    """A trainer knows no database and no broker, leaves cores to the other slots, and sees its own
+    slot's GPUs where they have some of their own."""
     variables = child_environment(settings)
     for name in _NOT_FOR_TRAINERS:
         variables.pop(name, None)
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     variables["OMP_NUM_THREADS"] = str(threads)
+    gpus = settings.worker_gpus.split()
+    if gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = gpus[slot]
     if settings.deterministic:
         variables.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
     return variables

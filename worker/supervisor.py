@@ -21,12 +21,13 @@ import structlog
 
 from core import logging
 from core.errors import Unavailable
+from core.jobs.labels import parse_labels
 from core.objects import ObjectStore
-from core.records import leases
+from core.records import leases, workers
 from core.records.engine import Database, migrate
 from core.records.leases import Claim, LeaseLost, Outcome
 from core.settings import Settings, load_settings
-from worker.attempt import RETRY_SECONDS, Attempt
+from worker.attempt import HEARTBEATS_PER_LEASE, RETRY_SECONDS, Attempt
 from worker.clock import Clock, MonotonicClock
 from worker.deliverer import Deliverer
 from worker.environment import trainer_environment
@@ -102,7 +103,8 @@ class Supervisor:
         self._clock = clock
         self._listener = listener
         self._released = False  # whether the leases of our previous boot are taken back
-        self._look_at = clock.now()
+        self._look_at = self._say_at = clock.now()
+        self._labels = parse_labels(settings.worker_labels)
         self._retries: list[float] = []  # when jobs that failed here may be claimed again
         self._stop_by: float | None = None
         self._log = structlog.get_logger().bind(worker=owner)
@@ -125,6 +127,7 @@ class Supervisor:
         self._log.info("worker started", slots=self._settings.worker_slots)
         while not self.is_done:
             self.step()
+        self._leave()
         self.close()
         self._log.info("worker stopped")
 
@@ -195,6 +198,7 @@ class Supervisor:
         self._look_at = min([now + self._settings.poll_seconds, *self._retries])
         try:
             self._release_previous_boot()
+            self._say(now)
             while len(self.attempts) < self._settings.worker_slots:
                 if not self._claim():
                     return
@@ -213,10 +217,34 @@ class Supervisor:
         for outcome in outcomes:
             self._log.warning("took back", job=outcome.job_id, status=outcome.status)
 
+    def _say(self, now: float) -> None:
+        """That this worker runs, as often as leases are renewed."""
+        if now < self._say_at:
+            return
+        with self._database.write() as session:
+            workers.say(
+                session,
+                self._owner,
+                self._boot_id,
+                self._settings.worker_slots,
+                self._settings.worker_labels,
+            )
+        self._say_at = now + self._settings.lease_seconds / HEARTBEATS_PER_LEASE
+
+    def _leave(self) -> None:
+        with suppress(Unavailable), self._database.write() as session:
+            workers.leave(session, self._owner, self._boot_id)
+
     def _claim(self) -> bool:
         claimed_at = self._clock.now()
         with self._database.write() as session:
-            claim = leases.claim(session, self._owner, self._boot_id, self._settings.lease_seconds)
+            claim = leases.claim(
+                session,
+                self._owner,
+                self._boot_id,
+                self._settings.lease_seconds,
+                self._labels,
+            )
         if claim is None:
             return False
         self._start(claim, claimed_at)
@@ -225,7 +253,8 @@ class Supervisor:
     def _start(self, claim: Claim, claimed_at: float) -> None:
         number = claim.failures + 1 if claim.duty == "check" else claim.attempt
         directory = self.work_directory / f"{claim.job_id}-{claim.duty}-{number}"
-        environment = trainer_environment(self._settings)
+        slot = self._free_slot()
+        environment = trainer_environment(self._settings, slot)
         try:
             process = TrainerProcess(claim, directory, environment, self._command)
         except OSError as error:
@@ -233,8 +262,12 @@ class Supervisor:
             self._fail_start(claim, error)
             return
         self.attempts.append(
-            Attempt(claim, process, self._database, self._settings, self._clock, claimed_at)
+            Attempt(claim, process, self._database, self._settings, self._clock, claimed_at, slot)
         )
+
+    def _free_slot(self) -> int:
+        taken = {attempt.slot for attempt in self.attempts}
+        return min(set(range(self._settings.worker_slots)) - taken)
 
     def _fail_start(self, claim: Claim, error: OSError) -> None:
         message = f"The worker could not start a trainer: {error.strerror}."

@@ -29,6 +29,7 @@ from core.records import (
     leases,
     outbox,
     uploads,
+    workers,
 )
 from core.records.engine import Database
 from core.settings import Settings
@@ -175,6 +176,7 @@ class Sweeper:
         with self._database.write() as session:
             idempotency.forget(session)
             deliveries.forget(session)
+            workers.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

@@ -31,11 +31,23 @@ from api.services import InServices, Services
 from core import doorbell
 from core.errors import InvalidRequest, NotFound
 from core.ids import new_id
+from core.jobs.estimate import training_steps
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import resolve_job
-from core.records import audit, events, files, jobs, models, quotas, results, stopping
-from core.records.states import ENDED
+from core.records import (
+    audit,
+    events,
+    files,
+    jobs,
+    models,
+    quotas,
+    results,
+    scheduling,
+    stopping,
+    workers,
+)
+from core.records.states import ENDED, WAITING
 from core.records.tables import Job
 from core.validation import shown
 
@@ -90,9 +102,16 @@ def create_job(
             spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
         with services.database.write() as session:
             quotas.check_jobs(session, principal.project_id, principal.key_id)
-            job = jobs.create(session, principal.project_id, spec, written, key_id=principal.key_id)
+            job = jobs.create(
+                session,
+                principal.project_id,
+                spec,
+                written,
+                key_id=principal.key_id,
+                steps=training_steps(spec),
+            )
             audit.note(session, principal.actor, "job.create", job_id)
-            answer = _new(session, job)
+            answer = _new(services, session, job)
             doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # the answer waits for no broker
     return answer
@@ -119,7 +138,7 @@ def list_jobs(
             limit=limit,
         )
         made = _result_files(session, principal, page.items)
-        places = jobs.queue_positions(session, page.items)
+        places = scheduling.queue_positions(session, page.items)
     return list_of(
         [job_object(job, made[job.id], places.get(job.id)) for job in page.items], page.has_more
     )
@@ -129,7 +148,7 @@ def list_jobs(
 def retrieve_job(job_id: str, principal: Authenticated, services: InServices) -> FineTuningJob:
     """One job, with its results and every status it had."""
     with services.database.read() as session:
-        return _whole(session, principal, job_id)
+        return _whole(services, session, principal, job_id)
 
 
 @router.post(
@@ -152,7 +171,7 @@ def cancel_job(
     with once(request, services, principal, asked) as doing, services.database.write() as session:
         jobs.request_cancel(session, principal.project_id, job_id, keep=body.keep_checkpoint)
         audit.note(session, principal.actor, "job.cancel", job_id)
-        answer = _whole(session, principal, job_id)
+        answer = _whole(services, session, principal, job_id)
         doing.answer(session, answer)
     background.add_task(doorbell.ring, services.settings)  # its worker need not wait for a pulse
     return answer
@@ -282,25 +301,36 @@ def _moved(
     with services.database.write() as session:
         move(session, principal.project_id, job_id)
         audit.note(session, principal.actor, f"job.{verb}", job_id)
-        answer = _whole(session, principal, job_id)
+        answer = _whole(services, session, principal, job_id)
     background.add_task(doorbell.ring, services.settings)
     return answer
 
 
-def _new(session: Session, job: Job) -> FineTuningJob:
+def _new(services: Services, session: Session, job: Job) -> FineTuningJob:
     """A job that was just made: it has no files and no results to look for."""
-    places = jobs.queue_positions(session, [job])
+    places = scheduling.queue_positions(session, [job])
     transitions = jobs.list_transitions(session, job.project_id, job.id)
-    return job_object(job, [], places.get(job.id), transitions, [])
+    start = _start(services, session, job)
+    return job_object(job, [], places.get(job.id), transitions, [], start)
 
 
-def _whole(session: Session, principal: Principal, job_id: str) -> FineTuningJob:
+def _whole(
+    services: Services, session: Session, principal: Principal, job_id: str
+) -> FineTuningJob:
     job = jobs.get(session, principal.project_id, job_id)
     made = _result_files(session, principal, [job])
-    places = jobs.queue_positions(session, [job])
+    places = scheduling.queue_positions(session, [job])
     transitions = jobs.list_transitions(session, principal.project_id, job_id)
     table = results.list_split_results(session, principal.project_id, job_id)
-    return job_object(job, made[job_id], places.get(job_id), transitions, table)
+    start = _start(services, session, job)
+    return job_object(job, made[job_id], places.get(job_id), transitions, table, start)
+
+
+def _start(services: Services, session: Session, job: Job) -> float | None:
+    if job.status not in WAITING:
+        return None
+    working = workers.live(session, services.settings.lease_seconds)
+    return scheduling.estimated_starts(session, [job], working).get(job.id)
 
 
 def _result_files(session: Session, principal: Principal, found: list[Job]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from api.errors import documented
 from api.schemas.access import ProjectObject, ProjectRequest, project_object
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices
-from core.access.limits import Limits
+from core.access.limits import ProjectLimits
 from core.records import audit, limits, projects
 from core.records.tables import Project
 
@@ -37,7 +37,7 @@ def create_project(
     with services.database.write() as session:
         row = projects.create(session, body.name)
         audit.note(session, principal.acting_on(row.id), "project.create", row.id, name=row.name)
-    return project_object(row, Limits())
+    return project_object(row, ProjectLimits())
 
 
 @router.get("", dependencies=[needs("admin")])
@@ -51,7 +51,7 @@ def list_projects(
     """One page of all projects."""
     with services.database.read() as session:
         page = projects.list_projects(session, after=after, order=order, limit=limit)
-        limited = limits.of(session, [row.id for row in page.items])
+        limited = limits.of_project(session, [row.id for row in page.items])
     return list_of([project_object(row, limited[row.id]) for row in page.items], page.has_more)
 
 
@@ -67,12 +67,12 @@ def retrieve_project(
 @router.put(
     "/{project_id}/limits",
     dependencies=[needs("admin")],
-    openapi_extra=described(Limits),
+    openapi_extra=described(ProjectLimits),
     responses=documented(413),
 )
 def limit_project(
     project_id: str,
-    body: Annotated[Limits, Depends(json_body(Limits))],
+    body: Annotated[ProjectLimits, Depends(json_body(ProjectLimits))],
     principal: Authenticated,
     services: InServices,
 ) -> ProjectObject:
@@ -87,4 +87,4 @@ def limit_project(
 
 
 def _whole(session: Session, row: Project) -> ProjectObject:
-    return project_object(row, limits.of(session, [row.id])[row.id])
+    return project_object(row, limits.of_project(session, [row.id])[row.id])

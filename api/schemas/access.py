@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from core.access.limits import Limits
+from core.access.limits import Limits, ProjectLimits
 from core.access.scopes import Scope
 from core.records.tables import ApiKey, AuditLine, Project
 from core.records.usage import Report, Used
@@ -100,7 +100,7 @@ class ProjectObject(BaseModel):
     object: Literal["project"] = "project"
     name: str
     created_at: int
-    limits: Limits
+    limits: ProjectLimits
 
 
 class UsageNumbers(BaseModel):
@@ -159,7 +159,7 @@ def key_fields(row: ApiKey, limits: Limits) -> dict[str, Any]:
     }
 
 
-def project_object(row: Project, limits: Limits) -> ProjectObject:
+def project_object(row: Project, limits: ProjectLimits) -> ProjectObject:
     """A project's row on the wire."""
     return ProjectObject(id=row.id, name=row.name, created_at=int(row.created_at), limits=limits)
 

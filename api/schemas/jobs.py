@@ -12,7 +12,7 @@ from core.jobs.protocol import protocol_of
 from core.jobs.request import EvaluationRequest, JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.report import Protocol
-from core.records.jobs import QUEUE_COUNTED
+from core.records.scheduling import QUEUE_COUNTED
 from core.records.states import STATUSES
 from core.records.tables import Job, JobEvent, JobTransition, Model, SplitResultRow
 
@@ -147,8 +147,15 @@ class FineTuningJob(BaseModel):
         description="What its worker is stopping it for: a pause, or to keep its checkpoint."
     )
     attempt: int
+    priority: int
+    requires: list[str] = Field(description="What its worker must say of itself.")
     queue_position: int | None = Field(
-        description=f"Jobs that wait before it, at most {QUEUE_COUNTED}; null if it does not wait."
+        description=f"Jobs that go before it, at most {QUEUE_COUNTED}; null if it does not wait."
+    )
+    estimated_start: int | None = Field(
+        None,
+        description="When it may begin, from how long jobs took here. Null if it does not wait, "
+        "where nothing is known or no worker fits, and in lists.",
     )
     progress: Progress
     started_at: int | None
@@ -195,6 +202,7 @@ def job_object(
     queue_position: int | None,
     transitions: list[JobTransition] | None = None,
     results: list[SplitResultRow] | None = None,
+    estimated_start: float | None = None,
 ) -> FineTuningJob:
     """A job's row and what belongs to it, on the wire."""
     spec = JobSpec.model_validate(job.spec)
@@ -224,7 +232,10 @@ def job_object(
         phase=job.phase,
         stop_for=job.stop_for,
         attempt=job.attempt,
+        priority=-job.rank,
+        requires=(job.requires or "").split(),
         queue_position=queue_position,
+        estimated_start=_seconds(estimated_start),
         progress=Progress(
             step=job.step,
             total_steps=job.total_steps,

@@ -22,3 +22,11 @@ class Limits(BaseModel):
     device_seconds_per_month: int | None = Field(
         None, ge=0, le=2**40, description="Seconds in which jobs run, in a calendar month (UTC)."
     )
+
+
+class ProjectLimits(Limits):
+    """Of a project: also what its jobs may take from others'."""
+
+    running_jobs: int | None = Field(
+        None, ge=0, le=1_000_000, description="Jobs that workers hold at once; others wait."
+    )

@@ -162,6 +162,8 @@ def _report(
         "training_file": request.training_file,
         "method": {"type": REPORT_METHOD},
         "metadata": {"comparison": comparison.id},
+        "priority": request.priority,
+        "requires": request.requires,
     }
     jobs.create(session, comparison.project_id, spec, asked, key_id=comparison.key_id)
     comparisons.set_report(session, comparison.id, job_id)

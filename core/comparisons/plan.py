@@ -91,6 +91,10 @@ def job_request(
         "evaluation": _evaluation(request),
         "metadata": {"comparison": comparison_id, "contender": contender.label},
     }
+    if request.priority:
+        fields["priority"] = request.priority
+    if request.requires:
+        fields["requires"] = request.requires
     if request.validation_file is not None:
         fields["validation_file"] = request.validation_file
     if not contender.of:

@@ -10,7 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from core.jobs.request import EvaluationRequest, Metadata, MethodRequest
+from core.jobs.request import (
+    EvaluationRequest,
+    Metadata,
+    MethodRequest,
+    Priority,
+    Requirements,
+)
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+@-]{1,48}$")]
 MAX_CONTENDERS = 64
@@ -72,3 +78,5 @@ class ComparisonRequest(BaseModel):
     n_seeds: int = Field(1, ge=1, le=10, description="Runs of each method: seed, seed + 1, ...")
     budget: Budget | None = None
     metadata: Metadata | None = None
+    priority: Priority = 0
+    requires: Requirements = Field(default_factory=list)

@@ -8,6 +8,7 @@ from core.comparisons.plan import Contender, job_request, make_plan
 from core.comparisons.request import ComparisonRequest
 from core.errors import InvalidRequest, InvalidSpec
 from core.ids import new_id
+from core.jobs.estimate import training_steps
 from core.jobs.hyperparameters import find_method, resolve_hyperparameters
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
@@ -72,7 +73,8 @@ def write(
     """
     for asked, spec in draft.jobs.values():
         body = asked.model_dump(mode="json", exclude_unset=True)
-        jobs.create(session, project_id, spec, body, key_id=key_id)
+        steps = training_steps(spec)
+        jobs.create(session, project_id, spec, body, key_id=key_id, steps=steps)
     rows = [
         {
             "label": contender.label,

@@ -41,6 +41,8 @@ def request_of(job: Job) -> dict[str, Any]:
         "evaluation": _evaluation(method, spec, asked),
         "suffix": asked.suffix,
         "metadata": asked.metadata,
+        "priority": asked.priority or None,
+        "requires": asked.requires or None,
         "integrations": asked.integrations
         and [each.model_dump(mode="json", exclude_none=True) for each in asked.integrations],
     }

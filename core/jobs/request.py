@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 
 from core.ids import SUFFIX
 from core.jobs.integrations import MAX_INTEGRATIONS, Integration
+from core.jobs.labels import MAX_REQUIREMENTS, REQUIREMENT, check_requirement
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ShiftName = Annotated[str, StringConstraints(max_length=64)]
@@ -48,6 +49,25 @@ Metadata = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=512)]],
     AfterValidator(_is_small),
     Field(json_schema_extra={"maxProperties": MAX_METADATA_PAIRS}),
+]
+
+
+Requirement = Annotated[
+    str,
+    StringConstraints(pattern=f"^{REQUIREMENT.pattern}$"),
+    AfterValidator(check_requirement),
+]
+Requirements = Annotated[
+    list[Requirement],
+    Field(
+        max_length=MAX_REQUIREMENTS,
+        description="What the worker that takes it must say of itself: NAME, NAME=VALUE, "
+        "NAME>=NUMBER or NAME<=NUMBER, such as `gpu-mem>=40g`.",
+    ),
+]
+Priority = Annotated[
+    int,
+    Field(ge=-100, le=100, description="Of the project's jobs that wait, the highest goes first."),
 ]
 
 
@@ -153,6 +173,8 @@ class JobRequest(BaseModel):
     n_seeds: int = Field(1, ge=1, le=10, description="Runs with seed, seed + 1, ...")
     suffix: str | None = Field(None, pattern=f"^{SUFFIX.pattern}$")
     metadata: Metadata | None = None
+    priority: Priority = 0
+    requires: Requirements = Field(default_factory=list)
     integrations: list[Integration] | None = Field(
         None,
         max_length=MAX_INTEGRATIONS,

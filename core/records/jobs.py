@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.jobs.labels import one_text
 from core.jobs.spec import JobSpec
 from core.records import (
     checkpoints,
@@ -21,7 +22,6 @@ from core.records import (
     events,
     job_metadata,
     outbox,
-    states,
     transitions,
 )
 from core.records.clock import now
@@ -29,8 +29,6 @@ from core.records.events import Line
 from core.records.pages import Order, Page, paginate
 from core.records.rows import every, first
 from core.records.tables import Job, JobTransition
-
-QUEUE_COUNTED = 1000  # waiting jobs: whoever has more before it is not told how many
 
 
 def create(
@@ -40,10 +38,12 @@ def create(
     request: Mapping[str, Any],
     *,
     key_id: str | None = None,
+    steps: int = 0,
 ) -> Job:
     """A new job with its first transition, its first event and its doorbell.
 
-    `request` is the body as the user wrote it, `key_id` the key it came with. The job waits in
+    `request` is the body as the user wrote it, `key_id` the key it came with, `steps` how many it
+    will train. The job waits in
     `validating_files` while one of its dataset versions is unchecked, else in `queued`. Ring
     `core.doorbell` after the commit.
     """
@@ -66,9 +66,11 @@ def create(
             validation_file=request.get("validation_file"),
             suffix=request.get("suffix"),
             user_metadata=request.get("metadata"),
+            rank=-(request.get("priority") or 0),
+            requires=one_text(request.get("requires") or ()),
             status=status,
             step=0,
-            total_steps=0,
+            total_steps=steps,
             progress=0.0,
             attempt=0,
             failures=0,
@@ -179,27 +181,6 @@ def list_transitions(session: Session, project_id: str, job_id: str) -> list[Job
     if not found:
         get(session, project_id, job_id)
     return found
-
-
-def queue_positions(session: Session, jobs: Iterable[Job]) -> dict[str, int]:
-    """For each job that waits for a worker, how many wait before it (0 is next), in any project:
-    QUEUE_COUNTED where they are more.
-
-    Jobs that run, are being checked or have ended are not in the answer.
-    """
-    wanted = [job.id for job in jobs if job.status in states.WAITING and job.lease_token is None]
-    if not wanted:
-        return {}
-    waiting = (
-        select(Job.id)
-        .where(Job.finished_at.is_(None), Job.lease_token.is_(None), Job.status.in_(states.WAITING))
-        .order_by(Job.created_at, Job.id)
-        .limit(QUEUE_COUNTED)
-    )
-    places = {job_id: place for place, job_id in enumerate(session.execute(waiting).scalars())}
-    if len(places) < QUEUE_COUNTED:  # all that wait: others were claimed since they were read
-        return {job_id: places[job_id] for job_id in wanted if job_id in places}
-    return {job_id: places.get(job_id, QUEUE_COUNTED) for job_id in wanted}
 
 
 def running_seconds(job: Job) -> float | None:

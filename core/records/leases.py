@@ -11,12 +11,13 @@ failure of the job: a job that kills its workers ends after `max_attempts`, what
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.checkpoint import CheckpointReference
@@ -28,7 +29,7 @@ from core.records import (
     events,
     outbox,
     reports,
-    states,
+    scheduling,
     stopping,
     transitions,
 )
@@ -40,6 +41,7 @@ from core.records.tables import Job
 
 FINAL_REASONS = frozenset({"invalid_dataset", "invalid_spec", "loss_not_finite", "out_of_memory"})
 MAX_COOL_OFF = 60.0  # seconds; the n-th failure waits min(2^n, this)
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _REAP_LIMIT = 100
 
 Duty = Literal["check", "train", "keep"]
@@ -75,42 +77,27 @@ class Outcome:
     retry_seconds: float | None = None  # when it may be claimed again, if it waits
 
 
-def claim(session: Session, owner: str, boot_id: str, lease_seconds: float) -> Claim | None:
-    """Takes the oldest waiting job, or None. A job with unchecked datasets is claimed to check
-    them and keeps its status, and so is a cancelled one whose checkpoint is to be kept; any other
-    starts running, with its attempt counted.
+def claim(
+    session: Session,
+    owner: str,
+    boot_id: str,
+    lease_seconds: float,
+    labels: Mapping[str, str] = NO_LABELS,
+) -> Claim | None:
+    """Takes the waiting job whose turn it is of those that a worker with these labels may take, or
+    None. A job with unchecked datasets is claimed to check them and keeps its status, and so is a
+    cancelled one whose checkpoint is to be kept; any other starts running, with its attempt
+    counted.
     """
     token = secrets.token_hex(16)
-    oldest = (
-        select(Job.id)
-        .where(
-            or_(
-                Job.status.in_(states.WAITING),
-                and_(Job.status == "cancelling", Job.stop_for == "keep"),
-            ),
-            Job.lease_token.is_(None),
-            Job.finished_at.is_(None),  # as all of these are: so it is the index's jobs, in order
-            or_(Job.not_before.is_(None), Job.not_before <= now()),
-        )
-        .order_by(Job.created_at, Job.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    job = first(
-        session,
-        update(Job)
-        .where(Job.id == oldest)
-        .values(
-            lease_token=token,
-            lease_owner=owner,
-            lease_boot_id=boot_id,
-            lease_expires_at=now() + lease_seconds,
-            not_before=None,
-        )
-        .returning(Job),
-        Job,
-    )
+    lease = {
+        "lease_token": token,
+        "lease_owner": owner,
+        "lease_boot_id": boot_id,
+        "lease_expires_at": now() + lease_seconds,
+        "not_before": None,
+    }
+    job = _take(session, labels, lease)
     if job is None:
         return None
     outbox.remove(session, job.id)
@@ -118,7 +105,7 @@ def claim(session: Session, owner: str, boot_id: str, lease_seconds: float) -> C
         spec = JobSpec.model_validate(job.spec)
     except ValidationError as error:
         _end_unreadable(session, job, error)
-        return claim(session, owner, boot_id, lease_seconds)
+        return claim(session, owner, boot_id, lease_seconds, labels)
     duty, job = _begin(session, job, spec)
     found = () if duty == "check" else tuple(checkpoints.usable(session, job.id))
     return Claim(job.id, job.project_id, token, owner, duty, job.attempt, job.failures, spec, found)
@@ -270,6 +257,16 @@ def settle(
     )
     outbox.remove(session, job.id)
     return Outcome(job.id, job.status)
+
+
+def _take(session: Session, labels: Mapping[str, str], lease: dict[str, Any]) -> Job | None:
+    """The next job, held; None when there is none, or other workers are just taking them all."""
+    for project_id, asked in scheduling.projects_in_turn(session, labels):
+        mine = update(Job).where(Job.id == scheduling.next_job(project_id, asked))
+        job = first(session, mine.values(**lease).returning(Job), Job)
+        if job is not None:
+            return job
+    return None
 
 
 def _settle_cancelling(

@@ -85,6 +85,9 @@ class Project(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[float]
+    # For fair turns: seconds that its jobs ran, decayed (core.jobs.turns) up to `served_at`.
+    served_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    served_at: Mapped[float | None]
 
 
 class ApiKey(Base):
@@ -130,6 +133,7 @@ class LimitRow(Base):
     concurrent_jobs: Mapped[int | None]
     stored_bytes: Mapped[int | None]
     device_seconds_per_month: Mapped[int | None]
+    running_jobs: Mapped[int | None]  # of a project alone
 
 
 class RateBucket(Base):
@@ -312,7 +316,13 @@ class Job(Base):
         _partial(
             "ix_jobs_waiting",  # the order of claims
             "finished_at IS NULL AND lease_token IS NULL",
-            *("created_at", "id"),
+            *("project_id", "rank", "created_at", "id"),
+        ),
+        _partial("ix_jobs_held", "lease_token IS NOT NULL", "project_id"),
+        _partial(
+            "ix_jobs_asking",
+            "requires IS NOT NULL AND finished_at IS NULL AND lease_token IS NULL",
+            "requires",
         ),
         _partial("ix_jobs_open", "finished_at IS NULL", "project_id"),  # for limits
         _partial(  # for the sweeper
@@ -334,6 +344,9 @@ class Job(Base):
     validation_file: Mapped[str | None]
     suffix: Mapped[str | None]
     user_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    # Minus its priority: of the project's own jobs the lowest goes first, as an index has it.
+    rank: Mapped[int] = mapped_column(server_default=text("0"))
+    requires: Mapped[str | None]  # of its worker's labels (core.jobs.labels.one_text)
 
     # Where it stands.
     status: Mapped[str]
@@ -599,6 +612,19 @@ class WebhookAttempt(Base):
     seconds: Mapped[float]
     status_code: Mapped[int | None]
     error: Mapped[str | None]
+
+
+class Worker(Base):
+    """A worker that runs, or did: it says so as often as it renews its leases."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)  # worker.identity
+    boot_id: Mapped[str]
+    slots: Mapped[int]
+    labels: Mapped[str]  # core.jobs.labels.parse_labels
+    started_at: Mapped[float]
+    seen_at: Mapped[float] = mapped_column(index=True)
 
 
 class OutboxRow(Base):

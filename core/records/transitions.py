@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
-from core.records import checkpoints, deliveries, events, states
+from core.records import checkpoints, deliveries, events, scheduling, states
 from core.records.clean import clean_text
 from core.records.clock import now
 from core.records.events import Line
@@ -52,6 +52,8 @@ def move(
     )
     if moved is None:
         raise RuntimeError(f"job {job.id} changed while its row was held")
+    if job.status == "running":
+        scheduling.note_run(session, job)
     if to in _NEEDS_NO_CHECKPOINT:
         checkpoints.discard_all(session, job.id)
     record(session, moved, job.status, reason)

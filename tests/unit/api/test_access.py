@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.access.limits import Limits
-from core.records import keys, leases, limits
+from core.records import keys, leases, limits, workers
 from core.records.clock import read_clock
 from tests.api_service import Service, add_base, add_key, dataset
 from tests.unit.api.test_jobs import create, finish
@@ -188,6 +188,7 @@ class TestAnOperator:
             **limited,
             "concurrent_jobs": None,
             "device_seconds_per_month": None,
+            "running_jobs": None,
         }
         key = make_key(service, scopes=["files:read", "files:write"], project=project["id"])
         assert key["project"] == project["id"]
@@ -198,6 +199,22 @@ class TestAnOperator:
         assert service.client.get(f"/v1/projects/{project['id']}").json()["name"] == "birds"
         again = service.client.post("/v1/projects", json={"name": "birds"})
         assert (again.status_code, again.json()["error"]["code"]) == (409, "project_exists")
+
+    def test_limits_how_many_jobs_of_a_project_run(self, service: Service) -> None:
+        project = service.client.post("/v1/projects", json={"name": "modest"}).json()["id"]
+        answer = service.client.put(f"/v1/projects/{project}/limits", json={"running_jobs": 2})
+        assert answer.json()["limits"]["running_jobs"] == 2
+        key = make_key(service, project=project)
+        refused = service.client.put(f"{KEYS}/{key['id']}/limits", json={"running_jobs": 2})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "running_jobs")
+
+    def test_sees_the_workers(self, service: Service) -> None:
+        with service.database.write() as session:
+            workers.say(session, "host-1", "boot", 2, "gpu-mem=80g region=eu")
+        (found,) = service.client.get("/v1/workers").json()["data"]
+        assert found["id"] == "host-1"
+        assert (found["slots"], found["jobs"]) == (2, [])
+        assert found["labels"] == ["gpu-mem=80g", "region=eu"]
 
     @pytest.mark.parametrize("number", [True, "5", 5.5, -1])
     def test_sets_limits_in_whole_numbers(self, service: Service, number: Any) -> None:

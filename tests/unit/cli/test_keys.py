@@ -146,8 +146,11 @@ class TestAKeyOfTheCommandLine:
         assert said == f"{key.id}: requests_per_minute 60, concurrent_jobs 2"
         assert run("limit", key.id) == f"{key.id}: not limited"
         run("projects", "create", "poor")
-        assert "stored_bytes 7" in run("limit", "poor", "--stored-bytes", "7")
-        assert "stored_bytes 7" in run("projects", "list")
+        told = run("limit", "poor", "--stored-bytes", "7", "--running-jobs", "3")
+        assert told.endswith("stored_bytes 7, running_jobs 3")
+        assert "running_jobs 3" in " ".join(run("projects", "list").split())
+        with pytest.raises(InvalidRequest, match="only a project has that limit"):
+            run("limit", key.id, "--running-jobs", "1")
         with database.read() as session:
             chosen = select(AuditLine.action).where(AuditLine.object_id == key.id)
             actions = list(session.execute(chosen).scalars())

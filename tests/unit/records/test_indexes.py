@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from core.records import datasets, files, garbage, jobs, leases, usage
+from core.records import datasets, files, garbage, jobs, leases, scheduling, usage
 from core.records.engine import Database, Session
 from core.records.tables import Base
 from tests import service_builders as build
@@ -41,14 +41,22 @@ ASKED: dict[str, tuple[Asked, str]] = {
         "SEARCH files USING INDEX ix_files_job_id_project_id (job_id=? AND project_id=?)",
     ),
     "the queue": (
-        lambda session, project, job: jobs.queue_positions(
+        lambda session, project, job: scheduling.queue_positions(
             session, [jobs.get(session, project, job)]
         ),
-        "SCAN jobs USING INDEX ix_jobs_waiting",
+        "SEARCH jobs USING INDEX ix_jobs_waiting (project_id=?)",
+    ),
+    "what jobs ask of workers": (
+        lambda session, project, job: leases.claim(session, "worker", "boot", build.LEASE),
+        "SEARCH jobs USING INDEX ix_jobs_asking (requires>?)",
+    ),
+    "projects that wait": (
+        lambda session, project, job: leases.claim(session, "worker", "boot", build.LEASE),
+        "SEARCH jobs USING INDEX ix_jobs_open (project_id>?)",
     ),
     "a claim": (
         lambda session, project, job: leases.claim(session, "worker", "boot", build.LEASE),
-        "SCAN jobs USING INDEX ix_jobs_waiting",
+        "SEARCH jobs USING INDEX ix_jobs_waiting (project_id=?)",
     ),
     "jobs that have not ended": (
         lambda session, project, job: usage.open_jobs(session, project),

@@ -24,6 +24,7 @@ from core.records import (
     projects,
     publishing,
     results,
+    scheduling,
 )
 from core.records.audit import Actor
 from core.records.clock import now
@@ -161,18 +162,18 @@ def test_the_queue_counts_everybody_before_you(database: Database) -> None:
     )
     build.claim(database)
     with database.read() as session:
-        found = jobs.queue_positions(session, [build.read(database, running), before, mine])
+        found = scheduling.queue_positions(session, [build.read(database, running), before, mine])
     assert found == {before.id: 0, mine.id: 1}
 
 
 def test_a_long_queue_is_not_counted_to_its_end(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "QUEUE_COUNTED", 2)
+    monkeypatch.setattr(scheduling, "QUEUE_COUNTED", 2)
     project = build.project(database)
     made = [build.job(database, project) for _ in range(4)]
     with database.read() as session:
-        found = jobs.queue_positions(session, made)
+        found = scheduling.queue_positions(session, made)
     assert [found[job.id] for job in made] == [0, 1, 2, 2]
 
 

@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import Unavailable
-from core.records import checkpoints, events, jobs, leases, models, results, stopping
+from core.records import (
+    checkpoints,
+    events,
+    jobs,
+    leases,
+    models,
+    results,
+    stopping,
+    workers,
+)
 from core.records.engine import Database, Session
 from core.records.tables import Job
 from core.settings import Settings
@@ -60,6 +69,8 @@ class World:
         self.settings = Settings(
             data_dir=tmp_path / "data",
             worker_slots=2,
+            worker_gpus="0,1 GPU-7",
+            worker_labels="gpu-mem=24g",
             lease_seconds=LEASE,
             stall_seconds=STALL,
             stop_grace_seconds=GRACE,
@@ -152,6 +163,44 @@ def test_as_many_jobs_run_as_there_are_slots(world: World) -> None:
     assert [item.claim.job_id for item in world.supervisor.attempts] == [first.id, second.id]
     assert world.read(third).status == "queued"
     assert world.read(first).lease_owner == "worker"
+
+
+def test_each_slot_has_gpus_of_its_own(world: World) -> None:
+    def sees(attempt: Attempt) -> str:
+        environment = Path(f"/proc/{attempt.process.pid}/environ").read_text().split("\0")
+        return dict(pair.split("=", 1) for pair in environment if pair)["CUDA_VISIBLE_DEVICES"]
+
+    first, second = world.job(["sleep"]), world.job(["sleep"])
+    assert sees(world.start(first)) == "0,1"
+    assert sees(world.start(second)) == "GPU-7"
+    world.ask(jobs.request_cancel, first)
+    third = world.job(["sleep"])
+    assert sees(world.start(third)) == "0,1"
+
+
+def test_a_worker_says_that_it_runs_and_takes_what_it_is_fit_for(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    world = World(sqlite_url, tmp_path)
+
+    def seen() -> dict[str, float]:
+        with world.database.read() as session:
+            return {row.labels: row.seen_at for row in workers.live(session, 60.0)}
+
+    large, small = (
+        build.job(world.database, world.project, asked={"requires": [wish]})
+        for wish in ("gpu-mem>=40g", "gpu-mem>=16g")
+    )
+    world.drive(lambda: world.read(small).status == "succeeded")
+    assert world.read(large).status == "queued"
+    before = seen()
+    assert list(before) == ["gpu-mem=24g"]
+    world.pass_time(LEASE / 3)
+    assert seen()["gpu-mem=24g"] > before["gpu-mem=24g"]
+    world.supervisor.stop()
+    world.supervisor.run()
+    assert seen() == {}
+    world.database.close()
 
 
 @pytest.mark.parametrize(
