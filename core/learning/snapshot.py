@@ -1,9 +1,9 @@
 """The complete state of a run between two steps: taken while it trains, put into a fresh run.
 
 Randomness is no part of it, since every draw is a pure function of the seed and the step. What a
-run is made from (theta0, images, method, settings) is not either: whoever resumes makes a
-`Trainer` as for the first step and calls `restore`. From then on every step is, bit for bit, what
-it would have been.
+run is made from (theta0, where it begins, images, method, settings) is not either: whoever resumes
+makes a `Trainer` as for the first step and calls `restore`. From then on every step is, bit for
+bit, what it would have been.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from core.learning.projections import make_projection
 from core.learning.random_text import RandomTexts
 from core.learning.schedule import Schedule
 from core.learning.steps import CachedStep, DirectStep, Surroundings, TokenCache
-from core.learning.student import HEAD, Student
+from core.learning.student import HEAD, Start, Student
 
 REPORT_EVERY = 10  # steps between reports; losses stay on the device in between
 
@@ -99,16 +99,18 @@ class Trainer:
         texts: RandomTexts | None = None,
         *,
         seed: int = 0,
+        start: Start | None = None,
         class_weights: Tensor | None = None,
         repeatable: bool = False,
     ) -> None:
-        """`repeatable` asks for deterministic kernels on a GPU too; on the CPU they are used
-        anyway."""
+        """`clip` holds theta0, and `head` is its own: what the method keeps to. Training begins
+        there, or from `start`. `repeatable` asks for deterministic kernels on a GPU too; on the CPU
+        they are used anyway."""
         self.method = method
         self.batches = batches
         self.recipe: TrainingHyperparameters = _recipe(method)
         self.schedule = make_schedule(self.recipe)
-        self.student = Student(clip, head, method.trains, seed)
+        self.student = Student(clip, head, method.trains, seed, start)
         self.processes = Processes.current()
         self.next_step = 0
         self.best: TrainedState | None = None  # of the validations so far, the earliest on ties
@@ -129,6 +131,8 @@ class Trainer:
         self.projection = make_projection(
             self.recipe.projection, self.recipe.projection_strength, self.student
         )
+        self.student.begin()
+        method.begin(self.student)
         self._trained = list(self.student.trained().values())
         self.optimizer = torch.optim.AdamW(
             [

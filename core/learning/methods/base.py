@@ -156,10 +156,10 @@ class TrainingHyperparameters(Knobs):
 
 
 class TrainingMethod(Method):
-    """A method that trains. The loop calls `attach` once, then for each step `before_step`,
-    `loss` (once a micro-batch) and `after_step`, and `finished_weights` whenever the model is
-    scored or stored. What it remembers from step to step it names in `state`: a run that was
-    interrupted goes on from there, and must not differ from one that was not.
+    """A method that trains. The loop calls `attach` and `begin` once, then for each step
+    `before_step`, `loss` (once a micro-batch) and `after_step`, and `finished_weights` whenever the
+    model is scored or stored. What it remembers from step to step it names in `state`: a run that
+    was interrupted goes on from there, and must not differ from one that was not.
     """
 
     kind: ClassVar[Kind] = "training"
@@ -186,7 +186,14 @@ class TrainingMethod(Method):
         return None
 
     def attach(self, student: Student) -> None:
-        """Once, before the first step: make teachers, add parameters, remember what is needed."""
+        """Once, while the model holds theta0: make teachers, add parameters, remember what the
+        method keeps to.
+        """
+
+    def begin(self, student: Student) -> None:
+        """Once, when the model holds what its first step begins from, which is theta0 unless the
+        run continues another: an average that is handed over begins there.
+        """
 
     def training_parts(self, step: int, schedule: Schedule) -> frozenset[Part]:
         """What this step updates; the rest gets no gradient."""
