@@ -65,6 +65,7 @@ def take(trainer: Trainer, memory: HostMemory | None = None) -> Snapshot:
         {
             **_belongs_to(trainer),
             "step": trainer.next_step,
+            "micro_batch": trainer.micro_batch,
             "validations": list(trainer.validations),
         },
         trainer.best,
@@ -87,6 +88,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     trainer.method.restore(trainer.student, parts.get(_METHOD, {}))
     if trainer.projection is not None:
         trainer.projection.restore(parts.get(_PROJECTION, {}))
+    trainer.micro_batch = snapshot.facts.get("micro_batch", trainer.micro_batch)
     trainer.next_step = snapshot.step
     trainer.validations = [
         (int(step), float(value)) for step, value in snapshot.facts["validations"]

@@ -69,7 +69,7 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result
-        with self._trainer(run) as trainer:
+        with self._trainer(run, log) as trainer:
             try:
                 went_on = self._go_on(trainer, run, checkpoints, log)
             except ValueError as fault:
@@ -94,7 +94,7 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result.best
-        with self._trainer(run) as trainer:
+        with self._trainer(run, log) as trainer:
             if not self._go_on(trainer, run, checkpoints, log):
                 return None
             return trainer.state(self.selection_accuracy)
@@ -117,7 +117,7 @@ class Runs:
         return True
 
     @contextmanager
-    def _trainer(self, run: PlannedRun) -> Iterator[Trainer]:
+    def _trainer(self, run: PlannedRun, log: RunLog) -> Iterator[Trainer]:
         """A run before its first step."""
         start = self._start(run)
         put_tensors(self.clip, self.theta0)
@@ -146,6 +146,7 @@ class Runs:
                 start=start,
                 class_weights=weights,
                 repeatable=self.workspace.settings.deterministic,
+                on_halved=log.halved,
             )
         finally:
             batches.close()
