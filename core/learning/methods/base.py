@@ -127,7 +127,8 @@ class TrainingHyperparameters(Knobs):
     )
     micro_batch_size: Auto | Annotated[int, Field(ge=1)] = Field(
         "auto",
-        description="Images per forward pass; gradients are accumulated. auto: the whole batch.",
+        description="Images per forward pass, halved where memory runs out; gradients are "
+        "accumulated. auto: the whole batch.",
     )
     n_evaluations: int = Field(
         5, ge=1, le=1000, description="Evaluations on the validation split, evenly spread."
