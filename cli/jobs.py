@@ -29,13 +29,15 @@ def train(
     method: str | None,
     recipe: str | None,
     inputs: list[str],
+    anchor: str | None,
+    continue_from: str | None,
     hyperparameters: dict[str, str],
     splits: dict[str, str],
     validation_file: str | None,
     corruptions: list[str],
     allow_duplicates: bool,
     seed: int | None,
-    n_seeds: int,
+    n_seeds: int | None,
     suffix: str | None,
     priority: int,
     requires: list[str],
@@ -55,14 +57,17 @@ def train(
             "corruptions": corruptions,
             "allow_duplicates": allow_duplicates,
         },
-        "n_seeds": n_seeds,
-        **({"priority": priority} if priority else {}),
-        **({"requires": requires} if requires else {}),
     }
+    said: dict[str, Any] = {
+        "n_seeds": n_seeds,
+        "anchor": anchor,
+        "continue_from": continue_from,
+        "recipe": recipe,
+    }
+    said |= {"priority": priority or None, "requires": requires or None}
+    extra |= {name: given for name, given in said.items() if given is not None}
     body: dict[str, Any] = {"model": model, "training_file": training_file, "extra_body": extra}
-    if recipe is not None:
-        extra["recipe"] = recipe
-    if recipe is None or method is not None:
+    if method is not None or (recipe is None and continue_from is None):
         name = method or "lipsum_ft"
         found_inputs = {"inputs": inputs} if inputs else {}
         body["method"] = {"type": name, name: {"hyperparameters": options, **found_inputs}}

@@ -157,6 +157,18 @@ def train(
         list[str] | None,
         typer.Option("--input", help="Job or model to combine or score, repeatable."),
     ] = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="base: keep to the base that --model was made from, not to --model."),
+    ] = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            "--continue",
+            help="Finished job, or a model of one, to go on from with a new schedule. Its method "
+            "and settings, unless others are given.",
+        ),
+    ] = None,
     hyperparameters: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE, repeatable.")
     ] = None,
@@ -174,7 +186,9 @@ def train(
         bool, typer.Option("--allow-duplicates", help="Accept trained images that are scored.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
-    n_seeds: Annotated[int, typer.Option(min=1, max=10, help="Runs: seed, seed + 1, ...")] = 1,
+    n_seeds: Annotated[
+        int | None, typer.Option(min=1, max=10, help="Runs: seed, seed + 1, ... Default: 1.")
+    ] = None,
     suffix: Annotated[str | None, typer.Option(help="Part of the model's id.")] = None,
     priority: Annotated[int, typer.Option(help="The highest of your jobs goes first.")] = 0,
     requires: Annotated[
@@ -191,6 +205,8 @@ def train(
         method=method,
         recipe=recipe,
         inputs=inputs or [],
+        anchor=anchor,
+        continue_from=continue_from,
         hyperparameters=_pairs(hyperparameters, "--set"),
         splits=_pairs(split, "--split"),
         validation_file=validation,

@@ -85,8 +85,7 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
 
     Everything that needs torch is imported here: checking a dataset starts without it.
     """
-    import torch
-
+    from core.learning.memory import DoesNotFit, is_out_of_memory
     from core.learning.text_tower import NoRandomTexts
     from core.learning.trainer import LossNotFinite
     from worker.pipeline.tracking.track import track
@@ -95,13 +94,28 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
         _work_of(workspace.spec, duty)(workspace)
     except LossNotFinite as fault:
         return Failed(reason="loss_not_finite", message=str(fault))
-    except torch.OutOfMemoryError as fault:
-        return Failed(reason="out_of_memory", message=str(fault).splitlines()[0])
     except NoRandomTexts as fault:
         return Failed(reason="invalid_spec", message=str(fault), param="method")
+    except RuntimeError as fault:
+        if not isinstance(fault, DoesNotFit) and not is_out_of_memory(fault):
+            raise
+        traceback.print_exc()
+        return Failed(reason="out_of_memory", message=_too_little_memory(fault))
     track(workspace)
     _tell_memory(workspace.reporter)
     return Finished()
+
+
+def _too_little_memory(fault: RuntimeError) -> str:
+    from core.learning.memory import DoesNotFit
+
+    at_once = ", even for one image at a time" if isinstance(fault, DoesNotFit) else ""
+    return (
+        f"Memory does not suffice{at_once}, beside the model, its gradients and what optimiser and "
+        f"method keep ({str(fault).splitlines()[0]}). Use a worker with more memory, or one whose "
+        "device nobody else uses, a smaller base, or a method that trains less, such as r_adapter; "
+        "precision bf16 halves what an image takes."
+    )
 
 
 def _work_of(spec: JobSpec, duty: str) -> Callable[[Workspace], None]:

@@ -57,4 +57,5 @@ def retrieve_spec(job_id: str, principal: Authenticated, services: InServices) -
     makes a job with the same `spec_digest` while files, models and machine are the same."""
     with services.database.read() as session:
         job = jobs.get(session, principal.project_id, job_id)
-    return JobSpecification.model_validate(request_of(job))
+        request = request_of(job, RecordsLookup(session, principal.project_id))
+    return JobSpecification.model_validate(request)

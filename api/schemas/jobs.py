@@ -160,6 +160,11 @@ class FineTuningJob(BaseModel):
     progress: Progress
     started_at: int | None
     n_seeds: int
+    theta0: str = Field(description="The model that methods keep to, zero_shot in the results.")
+    starts: list[str] = Field(
+        description="Models whose weights training began from, one for each seed; none where it "
+        "began from theta0."
+    )
     evaluation: EvaluationRequest
     spec_digest: str = Field(description="Equal for jobs that do the same work.")
     transitions: list[Transition] | None = Field(
@@ -244,6 +249,8 @@ def job_object(
         ),
         started_at=_seconds(job.started_at),
         n_seeds=len(spec.seeds),
+        theta0=spec.theta0.id,
+        starts=[model.id for model in spec.starts],
         evaluation=EvaluationRequest.model_validate(job.request.get("evaluation") or {}),
         spec_digest=job.spec_digest,
         transitions=None if transitions is None else [_transition(row) for row in transitions],

@@ -26,7 +26,10 @@ class ModelObject(BaseModel):
     created: int
     owned_by: str
     kind: str = Field(description="base, fine_tuned or checkpoint.")
-    base: str | None = Field(description="The model it was fine-tuned from.")
+    base: str | None = Field(description="The model it was fine-tuned from: theta0 of its job.")
+    start: str | None = Field(
+        description="The model whose weights training began from, where those were not the base's."
+    )
     method: str | None
     job_id: str | None
     seed: int | None
@@ -60,6 +63,7 @@ def model_object(row: Model) -> ModelObject:
         owned_by=row.project_id or OPERATOR,
         kind=row.kind,
         base=info.get("base"),
+        start=info.get("start"),
         method=info.get("method"),
         job_id=row.job_id,
         seed=row.seed,

@@ -18,7 +18,7 @@ from core.ids import new_id
 from core.jobs.lookup import Lookup
 from core.jobs.request import JobRequest
 from core.jobs.resolve import check_job
-from core.jobs.spec import VALIDATION_FRACTION, JobSpec
+from core.jobs.spec import VALIDATION_FRACTION, JobSpec, ModelReference
 from core.learning.methods import registry
 from core.learning.methods.auto import Auto
 from core.records.measured import Measured
@@ -148,7 +148,7 @@ def _stored(spec: JobSpec) -> Figure:
 def _cached(spec: JobSpec, lookup: Lookup) -> Figure:
     """On a worker's disk, where it is shared between jobs and can be made again."""
     archives = sum(reference.archive_size for reference in spec.datasets)
-    models = 2 * sum(model.size for model in [spec.theta0, *spec.inputs])
+    models = 2 * sum(model.size for model in _models(spec))
     side = _image_size(spec, lookup)
     if side is None:
         return Figure(archives + models, "archives and models; without decoded images")
@@ -158,6 +158,11 @@ def _cached(spec: JobSpec, lookup: Lookup) -> Figure:
         "archives, models and decoded evaluation images; without decoded training images, three "
         "bytes a pixel, whose sizes are known when they have been read",
     )
+
+
+def _models(spec: JobSpec) -> list[ModelReference]:
+    """Those that the job reads, each once."""
+    return list({m.sha256: m for m in (spec.theta0, *spec.starts, *spec.inputs)}.values())
 
 
 def _image_size(spec: JobSpec, lookup: Lookup) -> int | None:

@@ -31,7 +31,7 @@ def resolve_inputs(
     found = [model for name in names for model in _find(name, param, lookup)]
     _check_count(found, names, method, param)
     for model in found:
-        _check_classes(model, classes, param, lookup)
+        require_same_classes(model, classes, param, lookup)
         if method.kind == "combination":
             _check_parent(model, theta0, param, lookup)
             require_one_model(model, param)
@@ -66,6 +66,26 @@ def require_one_model(model: Model, param: str) -> None:
         code="is_a_mixture",
         param=param,
     )
+
+
+def require_same_classes(model: Model, classes: list[str], param: str, lookup: Lookup) -> None:
+    """Raises InvalidSpec for other classes than the model's: its head means nothing for them. A
+    base has none and takes any."""
+    spec = None if model.job_id is None else lookup.spec_of(model.job_id)
+    trained_on = None if spec is None else spec.split("train") or spec.splits[0]
+    dataset = None if trained_on is None else lookup.dataset(trained_on.version)
+    if dataset is None:
+        return
+    own = Structure.model_validate(dataset.structure).classes
+    if own != classes:
+        odd = sorted(set(own) ^ set(classes))[:3]
+        raise InvalidSpec(
+            f"{model.id} was trained on {len(own)} classes and training_file has {len(classes)} "
+            f"({', '.join(map(shown, odd))} in only one of them); repeat the training_file of "
+            "the job that made the model.",
+            code="class_list_differs",
+            param=param,
+        )
 
 
 def _names(request: JobRequest, method: type[Method], param: str) -> list[str]:
@@ -160,25 +180,6 @@ def _wrong_number(written: str, method: type[Method], param: str) -> InvalidSpec
 
 def _repeated(written: str, param: str) -> InvalidSpec:
     return InvalidSpec(f"{written}; name each once.", code="repeated_input", param=param)
-
-
-def _check_classes(model: Model, classes: list[str], param: str, lookup: Lookup) -> None:
-    """A trained head means nothing for other classes. A base has none and takes any."""
-    spec = None if model.job_id is None else lookup.spec_of(model.job_id)
-    trained_on = None if spec is None else spec.split("train") or spec.splits[0]
-    dataset = None if trained_on is None else lookup.dataset(trained_on.version)
-    if dataset is None:
-        return
-    own = Structure.model_validate(dataset.structure).classes
-    if own != classes:
-        odd = sorted(set(own) ^ set(classes))[:3]
-        raise InvalidSpec(
-            f"{model.id} was trained on {len(own)} classes and training_file has {len(classes)} "
-            f"({', '.join(map(shown, odd))} in only one of them); repeat the training_file of "
-            "the job that made the model.",
-            code="class_list_differs",
-            param=param,
-        )
 
 
 def _check_parent(model: Model, theta0: Model, param: str, lookup: Lookup) -> None:

@@ -42,6 +42,9 @@ class Lookup(Protocol):
     def models_of(self, job_id: str) -> list[Model]:
         """The finished models of that job, one for each seed, without checkpoints."""
 
+    def made_by(self, job_id: str) -> list[Model]:
+        """All that job published and that is still there, checkpoints among them."""
+
 
 class RecordsLookup:
     """The rows a project can see, inside one unit of work."""
@@ -89,5 +92,7 @@ class RecordsLookup:
         return None if job is None else JobSpec.model_validate(job.spec)
 
     def models_of(self, job_id: str) -> list[Model]:
-        made = models.of_job(self._session, self._project_id, job_id)
-        return [model for model in made if model.kind == "fine_tuned"]
+        return [model for model in self.made_by(job_id) if model.kind == "fine_tuned"]
+
+    def made_by(self, job_id: str) -> list[Model]:
+        return models.of_job(self._session, self._project_id, job_id)

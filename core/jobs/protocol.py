@@ -20,7 +20,7 @@ def protocol_of(spec: JobSpec) -> Protocol:
     """
     method = registry().get(spec.method)
     marked = tuple(split.name for split in spec.splits if split.selection)
-    parents = (spec.theta0, *spec.inputs)
+    parents = (spec.theta0, *spec.starts, *spec.inputs)
     evaluates = method is not None and method.kind == "evaluation"
     made = [] if evaluates else [*(model.selected_on for model in parents), marked]
     return Protocol(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import Conflict, InvalidSpec
+from core.errors import Conflict
+from core.jobs.continuing import counts_steps
 from core.jobs.inputs import takes_one
-from core.jobs.recipes import with_recipe
+from core.jobs.lookup import Lookup
 from core.jobs.request import JobRequest
 from core.jobs.spec import JobSpec
 from core.learning.methods import registry
@@ -19,7 +20,7 @@ from core.learning.methods.base import Method
 from core.records.tables import Job
 
 
-def request_of(job: Job) -> dict[str, Any]:
+def request_of(job: Job, lookup: Lookup) -> dict[str, Any]:
     """The body of a POST. Raises Conflict for the job that reports on a comparison."""
     spec = JobSpec.model_validate(job.spec)
     method = registry().get(spec.method)
@@ -30,11 +31,13 @@ def request_of(job: Job) -> dict[str, Any]:
             code="not_a_request",
         )
     asked = JobRequest.model_validate(job.request)
-    options: dict[str, Any] = {"hyperparameters": _hyperparameters(method, spec, asked)}
+    options: dict[str, Any] = {"hyperparameters": _hyperparameters(spec, job.id, lookup)}
     if spec.inputs:
         options["inputs"] = asked.method.options()["inputs"]
     body: dict[str, Any] = {
-        "model": spec.theta0.id,
+        "model": asked.model,
+        "anchor": asked.anchor if "anchor" in asked.model_fields_set else None,
+        "continue_from": asked.continue_from,
         "training_file": asked.training_file,
         "validation_file": asked.validation_file,
         "method": {"type": spec.method, spec.method: options},
@@ -53,23 +56,12 @@ def request_of(job: Job) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _hyperparameters(method: type[Method], spec: JobSpec, asked: JobRequest) -> dict[str, Any]:
+def _hyperparameters(spec: JobSpec, job_id: str, lookup: Lookup) -> dict[str, Any]:
     """Steps and epochs say the same, and the one that was rounded must not be said."""
     values = dict(spec.hyperparameters)
     if "n_steps" in values and "n_epochs" in values:
-        del values["n_epochs" if _counts_steps(asked) else "n_steps"]
+        del values["n_epochs" if counts_steps(job_id, lookup) else "n_steps"]
     return values
-
-
-def _counts_steps(asked: JobRequest) -> bool:
-    """Whether the number of steps was given, by the user or a recipe, or follows from epochs."""
-    try:
-        asked = with_recipe(asked)
-    except InvalidSpec:
-        return True  # the recipe is gone; its steps are what was run
-    own = asked.method.options().get("hyperparameters") or {}
-    given = {**(asked.hyperparameters or {}), **own}
-    return bool(given.get("n_steps", "auto") != "auto")
 
 
 def _evaluation(method: type[Method], spec: JobSpec, asked: JobRequest) -> dict[str, Any]:

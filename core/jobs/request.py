@@ -6,7 +6,7 @@ or says what is wrong with it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -156,7 +156,10 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str = Field(description="Id of a base or fine-tuned model: theta0.", max_length=96)
+    model: str = Field(
+        description="Id of a base or fine-tuned model: theta0, unless `anchor` says otherwise.",
+        max_length=96,
+    )
     training_file: str = Field(max_length=128)
     validation_file: str | None = Field(None, max_length=128)
     method: MethodRequest = Field(default_factory=MethodRequest)
@@ -167,6 +170,20 @@ class JobRequest(BaseModel):
         None,
         max_length=64,
         description="Named settings: gives the method and its hyperparameters.",
+    )
+    anchor: Literal["model", "base"] = Field(
+        "model",
+        description="What theta0 is: what methods keep to, the zero-shot row and one end of every "
+        "line. base: the base that `model` was made from in the first place, while training begins "
+        "from the weights of `model`, and from its head where the classes are the same.",
+    )
+    continue_from: str | None = Field(
+        None,
+        max_length=128,
+        description="Id of a succeeded training job, or of a model or checkpoint of one, to go on "
+        "from: a new warm-up and schedule from its last weights, of each of its seeds. `model` is "
+        "that job's, and so are method and hyperparameters where they are left out. `seed` is then "
+        "the one after that job's last, so that nothing is drawn twice.",
     )
     evaluation: EvaluationRequest = Field(default_factory=EvaluationRequest)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from core.datasets.structure import Structure, require_scorable, require_trainable, single_split
 from core.errors import InvalidDataset, InvalidRequest, InvalidSpec
 from core.ids import MODEL_ID, checkpoint_model_id, fine_tuned_model_id
+from core.jobs.anchor import resolve_anchor
+from core.jobs.continuing import resolve_continued, with_continued
 from core.jobs.evaluation import require_free_name, resolve_evaluation
 from core.jobs.faults import Faults
 from core.jobs.held_out import find_held_out, require_new
@@ -24,7 +26,7 @@ from core.jobs.integrations import resolve_integrations
 from core.jobs.lookup import Lookup
 from core.jobs.recipes import with_recipe
 from core.jobs.request import JobRequest
-from core.jobs.seeds import LARGEST_SEED, resolve_seeds
+from core.jobs.seeds import LARGEST_SEED, one_for_each, resolve_seeds
 from core.jobs.spec import (
     VALIDATION_FRACTION,
     DatasetReference,
@@ -67,13 +69,18 @@ def _resolve(
 ) -> JobSpec | None:
     """None when there are faults. What needs something that is at fault is not checked."""
     request = faults.attempt(with_recipe, request) or request
+    continued = faults.attempt(with_continued, request, lookup)
+    request = continued or request
     method = faults.attempt(find_method, request)
-    theta0 = faults.attempt(find_model, request.model, lookup, "model")
+    named = faults.attempt(find_model, request.model, lookup, "model")
+    theta0 = None
+    if named is not None:
+        theta0 = faults.attempt(resolve_anchor, request, method, named, lookup)
     scores_only = method is None or method.kind == "evaluation"
     if method is not None and theta0 is not None:
         faults.attempt(require_fit, method, theta0)
-        if not scores_only:
-            faults.attempt(require_one_model, theta0, "model")
+        if not scores_only and named is not None:
+            faults.attempt(require_one_model, named, "model")
     data = _resolve_data(request, lookup, faults, scores_only=scores_only)
     inputs, hyperparameters = None, None
     if method is not None and theta0 is not None and data is not None:
@@ -88,10 +95,17 @@ def _resolve(
     if data is not None:
         names = list(dict.fromkeys([*(split.name for split in data.splits), *data.missing]))
         evaluation = resolve_evaluation(request.evaluation, names, faults)
-    if method is None or theta0 is None or data is None or inputs is None:
+    if method is None or theta0 is None or named is None or data is None or inputs is None:
         return None
-    seeds = faults.attempt(resolve_seeds, request, method, inputs)
-    held_out = find_held_out([theta0, *inputs], data.splits, lookup)
+    starts: list[Model] | None = [] if named is theta0 else [named]
+    if request.continue_from is not None:
+        starts = None
+        if continued is not None:
+            starts = faults.attempt(resolve_continued, request, theta0, data.classes, lookup)
+    if starts is None:
+        return None
+    seeds = faults.attempt(resolve_seeds, request, method, inputs, starts, lookup)
+    held_out = find_held_out([theta0, *starts, *inputs], data.splits, lookup)
     if issubclass(method, Combination) and hyperparameters is not None:
         combination = method(hyperparameters)
         faults.attempt(require_fitting, combination, inputs)
@@ -104,6 +118,7 @@ def _resolve(
         method=method.name,
         hyperparameters=hyperparameters,
         theta0=reference(theta0),
+        starts=[reference(model) for model in one_for_each(starts, seeds)],
         inputs=[reference(model) for model in inputs],
         model_id=model_id,
         datasets=list(data.datasets.values()),

@@ -88,6 +88,11 @@ class JobSpec(_Frozen):
     method: str
     hyperparameters: dict[str, Any]
     theta0: ModelReference
+    starts: list[ModelReference] = Field(
+        default_factory=list,
+        description="Models whose weights training begins from, one for each of `seeds`; none "
+        "where it begins from theta0.",
+    )
     inputs: list[ModelReference] = Field(
         default_factory=list, description="Models that a combination or an evaluation reads."
     )

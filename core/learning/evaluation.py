@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.learning.memory import AtOnce
 from core.learning.metrics import (
     Metric,
     expected_calibration_error,
@@ -33,7 +34,7 @@ from core.learning.models import Clip
 from core.learning.pixels import EvaluationPixels
 
 TOP = 5  # labels kept per image
-BATCH_SIZE = 250  # images a forward pass; larger gains nothing on a CPU
+BATCH_SIZE = 250  # images a forward pass, if they fit; larger gains nothing on a CPU
 ROWS = 512  # images softmaxed at a time: a float64 copy stays at 4 MB for 1000 classes
 
 
@@ -51,14 +52,17 @@ class Scores:
 def split_features(clip: Clip, tower: nn.Module, pixels: EvaluationPixels) -> Tensor:
     """L2-normalised features (N, D) float32 of a split, on the CPU.
 
-    `tower` is the image tower to use: the student's, theta0's or an interpolation of the two.
+    `tower` is the image tower to use: the student's, theta0's or an interpolation of the two. Where
+    memory runs out fewer images pass through it at once.
     """
-    parts = []
+
+    def encode(images: Tensor) -> Tensor:
+        return functional.normalize(tower(images.to(clip.device)).float(), dim=-1).cpu()
+
+    at_once = AtOnce(BATCH_SIZE)
     with torch.inference_mode():
-        for images, _ in pixels.batches(clip.preprocess_config, BATCH_SIZE):
-            features = functional.normalize(tower(images.to(clip.device)).float(), dim=-1)
-            parts.append(features.cpu())
-    return torch.cat(parts)
+        batches = pixels.batches(clip.preprocess_config, BATCH_SIZE)
+        return torch.cat([at_once.encode(encode, images) for images, _ in batches])
 
 
 def head_logits(features_ND: Tensor, head_DK: Tensor, scale: float) -> Tensor:

@@ -1,9 +1,9 @@
 """The complete state of a run between two steps: taken while it trains, put into a fresh run.
 
 Randomness is no part of it, since every draw is a pure function of the seed and the step. What a
-run is made from (theta0, images, method, settings) is not either: whoever resumes makes a
-`Trainer` as for the first step and calls `restore`. From then on every step is, bit for bit, what
-it would have been.
+run is made from (theta0, where it begins, images, method, settings) is not either: whoever resumes
+makes a `Trainer` as for the first step and calls `restore`. From then on every step is, bit for
+bit, what it would have been.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def take(trainer: Trainer, memory: HostMemory | None = None) -> Snapshot:
         {
             **_belongs_to(trainer),
             "step": trainer.next_step,
+            "micro_batch": trainer.micro_batch,
             "validations": list(trainer.validations),
         },
         trainer.best,
@@ -87,6 +88,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     trainer.method.restore(trainer.student, parts.get(_METHOD, {}))
     if trainer.projection is not None:
         trainer.projection.restore(parts.get(_PROJECTION, {}))
+    trainer.micro_batch = snapshot.facts.get("micro_batch", trainer.micro_batch)
     trainer.next_step = snapshot.step
     trainer.validations = [
         (int(step), float(value)) for step, value in snapshot.facts["validations"]

@@ -28,12 +28,13 @@ def tensors_of(clip: Clip, head: Head) -> dict[str, Tensor]:
 
 
 class StoredTensors(Mapping[str, Tensor]):
-    """What `tensors_of` would give of a model that we stored, each tensor read when asked for."""
+    """What `tensors_of` would give of a model that we stored, each tensor read when asked for.
+    Without a `head` the towers alone."""
 
-    def __init__(self, directory: Path, head: Head) -> None:
+    def __init__(self, directory: Path, head: Head | None = None) -> None:
         file: Any = safe_open(directory / WEIGHTS_FILE, framework="pt")
         self._file, self._names = file, dict.fromkeys(file.keys())
-        self._head = {} if head.from_text else {HEAD: head.weight}
+        self._head = {} if head is None or head.from_text else {HEAD: head.weight}
 
     def __getitem__(self, name: str) -> Tensor:
         if name in self._head:

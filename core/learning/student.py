@@ -6,7 +6,8 @@ Names of weights are those of the model's own state, `visual.` for the image tow
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +20,28 @@ HEAD = "head"
 _SCALES = ("logit_scale", "logit_bias")
 
 
-class Student:
-    """A model whose chosen parts train; everything else is frozen, in evaluation mode."""
+@dataclass(frozen=True)
+class Start:
+    """Weights that training begins from in place of theta0's."""
 
-    def __init__(self, clip: Clip, head: Head, trains: Iterable[Part], seed: int) -> None:
+    weights: Mapping[str, Tensor]  # by the names of the model's state
+    head: Tensor | None  # (D, K), of the same classes as theta0's; None where no head trains
+
+
+class Student:
+    """A model whose chosen parts train; everything else is frozen, in evaluation mode.
+
+    It holds theta0 until `begin`, so that whatever is made before refers to theta0.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        head: Head,
+        trains: Iterable[Part],
+        seed: int,
+        start: Start | None = None,
+    ) -> None:
         self.clip = clip
         self.trains = frozenset(trains)
         self.seed = seed
@@ -30,6 +49,8 @@ class Student:
         self.zero_shot_head = head.weight.detach().clone().to(clip.device)  # (D, K)
         self.head = nn.Parameter(self.zero_shot_head.clone(), requires_grad="head" in self.trains)
         self.added: dict[str, nn.Parameter] = {}
+        self._begins_from = start
+        self._moved = frozenset() if start is None else self._differing(start)
         clip.model.eval().requires_grad_(False)
         for name, parameter in clip.model.named_parameters():
             parameter.requires_grad_(part_of(name) in self.trains)
@@ -65,17 +86,28 @@ class Student:
         return {**self.clip.model.state_dict(), HEAD: self.head.detach()}
 
     def changing(self) -> dict[str, Tensor]:
-        """Of `tensors`, those of parts that train; with added parameters, all of both towers."""
+        """Of `tensors`, those that may come to differ from theta0's: of parts that train, and what
+        training begins from; with added parameters, all of both towers."""
         if self.added:
             return self.tensors()
-        return {name: t for name, t in self.tensors().items() if part_of(name) in self.trains}
+        return {name: t for name, t in self.tensors().items() if self._changes(name)}
+
+    def begin(self) -> None:
+        """Hold the weights that training begins from, where they are others than theta0's."""
+        start = self._begins_from
+        if start is None:
+            return
+        self.put({name: start.weights[name] for name in self._moved})
+        if start.head is not None and "head" in self.trains:
+            self.put({HEAD: start.head})
+        self._begins_from = None  # what is read from a file need not be held any longer
 
     def frozen_copy(self) -> Clip:
-        """The model as it is now, for a teacher. Parts that do not train are shared with it."""
+        """The model as it is now, for a teacher. What never changes is shared with it."""
         shared = {
             id(parameter): parameter
             for name, parameter in self.clip.model.named_parameters()
-            if part_of(name) not in self.trains
+            if not self._changes(name)
         }
         model = copy.deepcopy(self.clip.model, shared)
         for name, parameter in model.named_parameters():
@@ -97,6 +129,20 @@ class Student:
     def context_head(self) -> Tensor:
         """One direction (D, M) for each template, whatever the class."""
         return build_context_head(self.clip, self.start.classes, self.start.templates)
+
+    def _changes(self, name: str) -> bool:
+        return part_of(name) in self.trains or name in self._moved
+
+    def _differing(self, start: Start) -> frozenset[str]:
+        """What `begin` will change. A logit scale that does not train stays theta0's: it is the
+        constant in every loss."""
+        live = self.clip.model.state_dict()
+        return frozenset(
+            name
+            for name, tensor in live.items()
+            if (part_of(name) != "logit_scale" or "logit_scale" in self.trains)
+            and not tensor.equal(start.weights[name].to(tensor))
+        )
 
 
 def part_of(name: str) -> Part:

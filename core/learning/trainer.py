@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from core.learning.determinism import is_repeatable, repeatable_kernels
+from core.learning.memory import in_smaller_parts
 from core.learning.methods.base import Losses, TrainingHyperparameters, TrainingMethod
 from core.learning.models import Clip, Head
 from core.learning.processes import Processes
@@ -25,7 +26,7 @@ from core.learning.projections import make_projection
 from core.learning.random_text import RandomTexts
 from core.learning.schedule import Schedule
 from core.learning.steps import CachedStep, DirectStep, Surroundings, TokenCache
-from core.learning.student import HEAD, Student
+from core.learning.student import HEAD, Start, Student
 
 REPORT_EVERY = 10  # steps between reports; losses stay on the device in between
 
@@ -99,17 +100,22 @@ class Trainer:
         texts: RandomTexts | None = None,
         *,
         seed: int = 0,
+        start: Start | None = None,
         class_weights: Tensor | None = None,
         repeatable: bool = False,
+        on_halved: Callable[[int, int], None] = lambda step, images: None,
     ) -> None:
-        """`repeatable` asks for deterministic kernels on a GPU too; on the CPU they are used
-        anyway."""
+        """`clip` holds theta0, and `head` is its own: what the method keeps to. Training begins
+        there, or from `start`. `repeatable` asks for deterministic kernels on a GPU too; on the CPU
+        they are used anyway. `on_halved` is told when memory ran out, of the step and how many
+        images pass through the towers at once from then on."""
         self.method = method
         self.batches = batches
         self.recipe: TrainingHyperparameters = _recipe(method)
         self.schedule = make_schedule(self.recipe)
-        self.student = Student(clip, head, method.trains, seed)
+        self.student = Student(clip, head, method.trains, seed, start)
         self.processes = Processes.current()
+        self.micro_batch = int(self.recipe.micro_batch_size)  # images; less once memory ran out
         self.next_step = 0
         self.best: TrainedState | None = None  # of the validations so far, the earliest on ties
         self.validations: list[tuple[int, float]] = []  # after how many steps, accuracy
@@ -125,10 +131,14 @@ class Trainer:
             None if class_weights is None else class_weights.to(clip.device),
             autocast_dtype(self.recipe.precision, clip.device),
         )
+        self._on_halved = on_halved
+        self._at_hand: dict[int, tuple[Tensor, Tensor]] = {}  # a batch that a probe has taken
         method.attach(self.student)
         self.projection = make_projection(
             self.recipe.projection, self.recipe.projection_strength, self.student
         )
+        self.student.begin()
+        method.begin(self.student)
         self._trained = list(self.student.trained().values())
         self.optimizer = torch.optim.AdamW(
             [
@@ -147,6 +157,23 @@ class Trainer:
         with repeatable_kernels(self.is_repeatable):
             return self._step()
 
+    def probe(self) -> None:
+        """Find out how many images fit at once before any step counts: the next step's backward
+        pass, with all that ever trains, beside room for the moments that the optimiser will hold.
+        Changes nothing but `micro_batch`. Raises `core.learning.memory.DoesNotFit`.
+        """
+        number, known = self.next_step, self.optimizer.state
+        batch = self.batches.batch(number)
+        for parameter in self._trained:
+            parameter.requires_grad_(True)
+        self.method.before_step(self.student, number)
+        room = [torch.empty_like(p) for p in self._trained if p not in known for _ in range(2)]
+        with repeatable_kernels(self.is_repeatable):
+            self._backward(number, *batch)
+        del room
+        self.optimizer.zero_grad(set_to_none=True)
+        self._at_hand = {number: batch}
+
     def run(
         self,
         *,
@@ -156,9 +183,11 @@ class Trainer:
     ) -> TrainingRun:
         """All remaining steps; the state with the best validation accuracy, earliest on ties.
 
-        Raises `LossNotFinite` with the step.
+        Raises `LossNotFinite` with the step, and `core.learning.memory.DoesNotFit`.
         """
         total = self.schedule.total_steps
+        if self.student.clip.device.type == "cuda" and self.next_step < total:
+            self.probe()
         validation_steps = evaluation_steps(total, self.recipe.n_evaluations)
         pending: list[dict[str, Tensor]] = []
         last: TrainedState | None = None
@@ -206,8 +235,7 @@ class Trainer:
 
     def _step(self) -> dict[str, Tensor]:
         number = self.next_step
-        images, labels = self.batches.batch(number)
-        self.optimizer.zero_grad(set_to_none=True)
+        images, labels = self._batch(number)
         self._choose_parts(number)
         self.method.before_step(self.student, number)
         parts = self._backward(number, images, labels)
@@ -226,6 +254,10 @@ class Trainer:
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         return {**parts, "gradient_norm": norm, "learning_rate": torch.tensor(rate)}
 
+    def _batch(self, number: int) -> tuple[Tensor, Tensor]:
+        taken, self._at_hand = self._at_hand, {}
+        return taken[number] if number in taken else self.batches.batch(number)
+
     def _validate(self, validate: Validate | None) -> TrainedState:
         """The state as it is now, scored if asked, and kept if it is the best so far."""
         state = self.state(validate)
@@ -243,9 +275,30 @@ class Trainer:
                 parameter.requires_grad_(group["part"] in chosen)
 
     def _backward(self, number: int, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Gradients of the batch's loss; its parts as scalars without gradient."""
+        """Gradients of the batch's loss; its parts as scalars without gradient.
+
+        Where memory runs out it is done again from the beginning with half the images at once: the
+        weights have not been touched yet. Several processes would have to agree on that, so there
+        the fault goes out.
+        """
+        asked = min(self.micro_batch, len(labels))
+
+        def gradients(micro: int) -> dict[str, Tensor]:
+            self.optimizer.zero_grad(set_to_none=True)
+            return self._gradients(number, images, labels, micro)
+
+        if self.processes.count > 1:
+            return gradients(asked)
+        micro, parts = in_smaller_parts(lambda micro: (micro, gradients(micro)), asked)
+        if micro < asked:
+            self.micro_batch = micro
+            self._on_halved(number, micro)
+        return parts
+
+    def _gradients(
+        self, number: int, images: Tensor, labels: Tensor, micro: int
+    ) -> dict[str, Tensor]:
         mine = self.processes.share(len(labels))
-        micro = int(self.recipe.micro_batch_size)
         alone = self.processes.count == 1
         if self.method.couples_batch and not (alone and micro >= len(labels)):
             parts = self._backward_coupled(number, images[mine], labels, micro)

@@ -16,26 +16,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.learning.memory import AtOnce, in_smaller_parts
 from core.learning.models import Clip
 
 DEFAULT_TEMPLATES: tuple[str, ...] = tuple(
     template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES
 )
 
-_TEXTS_PER_BATCH = 640  # texts encoded at once: bounds memory at any number of templates
+_TEXTS_PER_BATCH = 640  # texts encoded at once, if they fit, whatever the number of templates
 
 
 def build_head(clip: Clip, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
     """The zero-shot head W, (D, K) float32 with unit columns, on the model's device."""
-    weight: Tensor = open_clip.build_zero_shot_classifier(
-        clip.model,
-        clip.tokenizer,
-        list(classes),
-        list(templates),
-        num_classes_per_batch=max(1, _TEXTS_PER_BATCH // len(templates)),
-        device=clip.device,
-    )
-    return weight.float()
+
+    def build(n_classes: int) -> Tensor:
+        weight: Tensor = open_clip.build_zero_shot_classifier(
+            clip.model,
+            clip.tokenizer,
+            list(classes),
+            list(templates),
+            num_classes_per_batch=n_classes,
+            device=clip.device,
+        )
+        return weight.float()
+
+    return in_smaller_parts(build, max(1, _TEXTS_PER_BATCH // len(templates)))
 
 
 def build_context_head(clip: Clip, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
@@ -44,15 +49,13 @@ def build_context_head(clip: Clip, classes: Sequence[str], templates: Sequence[s
     c_m = normalise( mean_k normalise( g(template_m(class_k)) ) ): the classes averaged out.
     Source: Mao et al., arXiv 2211.16175, as reimplemented for Lipsum-FT's comparison.
     """
-    columns = []
+
+    def encode(ids_MN: Tensor) -> Tensor:
+        return clip.text_features(ids_MN.to(clip.device))
+
+    at_once, columns = AtOnce(_TEXTS_PER_BATCH), []
     with torch.no_grad():
         for template in templates:
-            texts = [template.format(name) for name in classes]
-            parts = [
-                clip.text_features(
-                    clip.tokenizer(texts[start : start + _TEXTS_PER_BATCH]).to(clip.device)
-                )
-                for start in range(0, len(texts), _TEXTS_PER_BATCH)
-            ]
-            columns.append(torch.cat(parts).mean(dim=0))
+            ids_MN = clip.tokenizer([template.format(name) for name in classes])
+            columns.append(at_once.encode(encode, ids_MN).mean(dim=0))
     return functional.normalize(torch.stack(columns, dim=1), dim=0)

@@ -193,6 +193,8 @@ def running_seconds(job: Job) -> float | None:
 def spec_digest(spec: JobSpec) -> str:
     """Equal for jobs that ask for the same work, whatever they and their models are called."""
     content = spec.model_dump(mode="json", exclude={"job_id", "model_id", "integrations"})
+    if not spec.starts:  # jobs that begin from theta0 keep the digest they had before others could
+        del content["starts"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -12,10 +13,12 @@ from huggingface_hub import InferenceClient
 from openai import OpenAI
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cli.client import make_client
 from cli.demo.checks import DownloadedModel, compare_predictions, load_downloaded
 from cli.jobs import follow
+from cli.main import app
 from cli.service import Service
 from tests.jobs import colour_archive, service_settings
 
@@ -121,6 +124,75 @@ def check_inference(
         assert {a.label for a in answers} == {"ant", "bee", "cat"}
         assert sum(a.score for a in answers) == pytest.approx(1.0, abs=1e-5)
         assert client.models.retrieve(model).id == model
+
+
+@pytest.mark.slow  # two jobs to the end, and a third and fourth begun
+def test_a_finished_job_is_gone_on_from(
+    service: Service, client: OpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the SDK and the command line; sent again it is the same work."""
+    archive = colour_archive(tmp_path / "colours.zip", per_class=16)
+    with archive.open("rb") as content:
+        file = client.files.create(file=("colours.zip", content), purpose="fine-tune")
+    knobs = {"learning_rate": 1e-3, "batch_size": 8, "n_steps": 5, "n_evaluations": 5}
+    first = client.fine_tuning.jobs.create(
+        model="base:tiny",
+        training_file=file.id,
+        method={"type": "ft", "ft": {"hyperparameters": knobs}},  # type: ignore[arg-type,misc]
+        seed=3,
+    )
+    ended = follow(client, first.id, Console(quiet=True))
+    assert ended.status == "succeeded", ended.error
+    more: Any = {
+        "continue_from": first.id,
+        "hyperparameters": {"n_steps": 6, "n_evaluations": 6, "warmup_steps": 1},
+    }
+    second = client.fine_tuning.jobs.create(
+        model="base:tiny", training_file=file.id, extra_body=more
+    )
+    extra = second.model_extra or {}
+    assert (extra["theta0"], second.seed) == ("base:tiny", 4)
+    assert extra["starts"] == [f"{ended.fine_tuned_model}:step-5"]
+    assert second.method is not None and second.method.type == "ft"
+    done = follow(client, second.id, Console(quiet=True))
+    assert done.status == "succeeded", done.error
+    assert (client.models.retrieve(str(done.fine_tuned_model)).model_extra or {})["start"] == (
+        f"{ended.fine_tuned_model}:step-5"
+    )
+    curves = [_validations(client, job) for job in (first.id, second.id)]
+    assert curves[1][1] == curves[0][5]  # a first step has a rate of zero
+
+    headers = {"Authorization": f"Bearer {service.api_key}"}
+    jobs = f"{service.address}/v1/fine_tuning/jobs"
+    asked = httpx.get(f"{jobs}/{second.id}/spec", headers=headers).json()
+    estimate = httpx.post(f"{jobs}:estimate", headers=headers, json=asked).json()
+    assert (estimate["valid"], estimate["spec_digest"]) == (True, extra["spec_digest"])
+    other = httpx.post(f"{jobs}:estimate", headers=headers, json={**asked, "model": "base:no"})
+    assert [error["code"] for error in other.json()["errors"]] == ["unknown_model"]
+
+    monkeypatch.setenv("LIPSUM_BASE_URL", f"{service.address}/v1")
+    monkeypatch.setenv("LIPSUM_API_KEY", service.api_key)
+    command = ["train", file.id, "--model", str(done.fine_tuned_model), "--anchor", "base"]
+    ran = CliRunner().invoke(app, [*command, "--method", "ft", "--set", "n_steps=3"])
+    assert ran.exit_code == 0, ran.output
+    anchored = client.fine_tuning.jobs.retrieve(ran.output.strip())
+    anchored_extra = anchored.model_extra or {}
+    assert anchored_extra["theta0"] == "base:tiny"
+    assert anchored_extra["starts"] == [done.fine_tuned_model]
+    command = ["train", file.id, "--model", "base:tiny", "--continue", second.id]
+    ran = CliRunner().invoke(app, [*command, "--set", "n_steps=3"])
+    assert ran.exit_code == 0, ran.output
+    continued = client.fine_tuning.jobs.retrieve(ran.output.strip())
+    assert (continued.seed, continued.method and continued.method.type) == (5, "ft")
+    for job in (anchored, continued):  # what they would make is of no interest here
+        client.fine_tuning.jobs.cancel(job.id)
+
+
+def _validations(client: OpenAI, job_id: str) -> dict[int, float]:
+    """Accuracy after each step, as the job's event of its choice says."""
+    events = client.fine_tuning.jobs.list_events(job_id, limit=100)
+    data: Any = next(e.data for e in events if "validations" in (e.data or {}))  # type: ignore[operator]
+    return {point["step"]: point["accuracy"] for point in data["validations"]}
 
 
 def test_a_cancelled_job_ends_and_stays_ended(client: OpenAI, tmp_path: Path) -> None:

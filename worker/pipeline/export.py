@@ -175,6 +175,7 @@ def _upload(
     more_info: Mapping[str, Any] | None = None,
 ) -> StoredModel:
     """Pack a directory and store the tar under the directory's name."""
+    start = _start_id(workspace, export)
     tar = directory.with_name(f"{directory.name}.tar")
     members = pack(directory, tar)
     stored = workspace.store.put_file(workspace.object_key(tar.name), tar)
@@ -188,6 +189,7 @@ def _upload(
         members=members,
         info={
             "base": workspace.spec.theta0.id,
+            **({} if start is None else {"start": start}),
             "method": workspace.spec.method,
             "image_size": export.clip.image_size,
             "embed_dim": export.clip.embed_dim,
@@ -201,6 +203,12 @@ def _upload(
         step=None if export.state is None else export.state.step,
         metrics={**_validation_accuracy(export), **export.metrics},
     )
+
+
+def _start_id(workspace: Workspace, export: Export) -> str | None:
+    """The model that training began from, where that was not theta0."""
+    starts = workspace.spec.starts
+    return starts[export.number].id if starts else None
 
 
 def _validation_accuracy(export: Export) -> dict[str, float]:
@@ -258,6 +266,7 @@ def _facts(workspace: Workspace, export: Export, model_id: str) -> CardFacts:
         model_id=model_id,
         row_name=export.row_name,
         base_id=workspace.spec.theta0.id,
+        start_id=_start_id(workspace, export),
         method_title=method.title,
         method_citation=method.citation,
         hyperparameters=workspace.spec.hyperparameters,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.jobs.spec import JobSpec
+from core.jobs.spec import JobSpec, ModelReference
 from core.learning.methods import registry
 from core.learning.methods.auto import Auto
 from core.learning.methods.base import TrainingMethod
@@ -20,6 +20,7 @@ class PlannedRun:
     seed: int  # the job's, which it belongs to
     seed_number: int  # which of the job's seeds that is
     steps_before: int  # of the same seed, in earlier runs
+    start: ModelReference | None = None  # what it begins from; theta0 where nothing is said
 
 
 def planned_runs(spec: JobSpec) -> list[PlannedRun]:
@@ -30,7 +31,7 @@ def planned_runs(spec: JobSpec) -> list[PlannedRun]:
     if not issubclass(kind, TrainingMethod):
         return []
     return [
-        PlannedRun(number, kind(spec.hyperparameters), seed, seed, number, 0)
+        PlannedRun(number, kind(spec.hyperparameters), seed, seed, number, 0, _start(spec, number))
         for number, seed in enumerate(spec.seeds)
     ]
 
@@ -41,5 +42,11 @@ def _members(spec: JobSpec, auto: Auto) -> list[PlannedRun]:
     for seed_number, seed in enumerate(spec.seeds):
         for place, own_seed in enumerate(auto.member_seeds(seed)):
             before = place * n_steps
-            found.append(PlannedRun(len(found), auto.member, own_seed, seed, seed_number, before))
+            start = _start(spec, seed_number)
+            run = PlannedRun(len(found), auto.member, own_seed, seed, seed_number, before, start)
+            found.append(run)
     return found
+
+
+def _start(spec: JobSpec, seed_number: int) -> ModelReference | None:
+    return spec.starts[seed_number] if spec.starts else None

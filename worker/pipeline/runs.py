@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from core.jobs.protocol import ZERO_SHOT
+from core.jobs.spec import ModelReference
 from core.learning.class_balance import FEW_IMAGES, class_weights, small_classes
 from core.learning.combine.wise_ft import interpolate
 from core.learning.merging import State
@@ -16,8 +17,8 @@ from core.learning.models import Clip, Head, load_directory, load_head, pick_dev
 from core.learning.pixels import AugmentedBatches
 from core.learning.random_text import DrawnTexts
 from core.learning.snapshot import restore
-from core.learning.states import head_for, put_tensors, tensors_of
-from core.learning.student import HEAD
+from core.learning.states import StoredTensors, head_for, put_tensors, tensors_of
+from core.learning.student import HEAD, Start
 from core.learning.trainer import TrainedState, Trainer, TrainingRun
 from core.learning.zero_shot import build_head
 from worker.pipeline.checkpoints import Checkpoints
@@ -51,13 +52,15 @@ class Runs:
         expected = len(spec.seeds) * (1 + len(spec.alphas))
         board = open_scoreboard(workspace, data, clip, expected=expected)
         head0 = starting_head(clip, data, load_head(directory))
+        # Whatever head trains from here on, the line to it begins at this one.
+        theta0 = tensors_of(clip, replace(head0, from_text=False))
         zero_shot = board.zero_shot_features(clip)
         board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, head0, phase="zero_shot")
-        return cls(workspace, data, clip, board, head0, tensors_of(clip, head0), zero_shot)
+        return cls(workspace, data, clip, board, head0, theta0, zero_shot)
 
     def train(self, run: PlannedRun, checkpoints: Checkpoints, log: RunLog) -> TrainingRun:
-        """One run from theta0, or from where an earlier attempt left it; what the model holds
-        afterwards is any step's.
+        """One run from its beginning, or from where an earlier attempt left it; what the model
+        holds afterwards is any step's.
 
         Raises `core.learning.trainer.LossNotFinite`, and `StopRequested` when its state is kept.
         """
@@ -66,12 +69,14 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result
-        with self._trainer(run) as trainer:
+        with self._trainer(run, log) as trainer:
             try:
-                self._go_on(trainer, run, checkpoints, log)
+                went_on = self._go_on(trainer, run, checkpoints, log)
             except ValueError as fault:
                 checkpoints.drop(run.number, fault)
                 return self.train(run, checkpoints, log)
+            if run.start is not None and not went_on:
+                self._announce_start(run, run.start)
             result = trainer.run(
                 on_reports=log,
                 validate=self.selection_accuracy,
@@ -89,7 +94,7 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result.best
-        with self._trainer(run) as trainer:
+        with self._trainer(run, log) as trainer:
             if not self._go_on(trainer, run, checkpoints, log):
                 return None
             return trainer.state(self.selection_accuracy)
@@ -112,8 +117,9 @@ class Runs:
         return True
 
     @contextmanager
-    def _trainer(self, run: PlannedRun) -> Iterator[Trainer]:
+    def _trainer(self, run: PlannedRun, log: RunLog) -> Iterator[Trainer]:
         """A run before its first step."""
+        start = self._start(run)
         put_tensors(self.clip, self.theta0)
         recipe, seed = run.method.hyperparameters, run.own_seed
         assert self.data.train is not None  # a training job was refused without one
@@ -137,11 +143,36 @@ class Runs:
                 batches,
                 DrawnTexts(self.clip.text, seed) if run.method.needs_random_texts else None,
                 seed=seed,
+                start=start,
                 class_weights=weights,
                 repeatable=self.workspace.settings.deterministic,
+                on_halved=log.halved,
             )
         finally:
             batches.close()
+
+    def _start(self, run: PlannedRun) -> Start | None:
+        """What the run begins from, where that is not theta0: the weights of a stored model, and
+        its head where it has one for exactly these classes, else one built from its text tower."""
+        if run.start is None:
+            return None
+        directory = self.workspace.model_directory(run.start)
+        head, trains_head = load_head(directory), "head" in run.method.trains
+        weights = StoredTensors(directory)
+        if not trains_head:
+            return Start(weights, None)
+        if head is not None and head.class_keys == self.data.class_keys:
+            return Start(weights, head.weight)
+        put_tensors(self.clip, weights)
+        return Start(weights, build_head(self.clip, self.data.classes, self.data.templates))
+
+    def _announce_start(self, run: PlannedRun, start: ModelReference) -> None:
+        self.workspace.reporter.event(
+            f"seed {run.seed}: training begins from the weights of {start.id}; "
+            f"{self.workspace.spec.theta0.id} stays what it is held against",
+            seed=run.seed,
+            start=start.id,
+        )
 
     def ends_of_the_line(self, fine_tuned: TrainedState) -> tuple[State, State]:
         """Theta0's and the run's tensors under the same names: a head only where it trained by

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,12 +28,21 @@ class MetricsLog:
     ) -> None:
         """Says where the job computes, on which depends whether steps repeat themselves."""
         self._workspace = workspace
-        self._runs = [RunLog(workspace, run, _steps_of_a_seed(planned)) for run in planned]
-        deterministic = is_repeatable(device, workspace.settings.deterministic)
-        workspace.reporter.send(Environment(facts=environment(device), repeatable=deterministic))
+        total_steps = _steps_of_a_seed(planned)
+        self._runs = [RunLog(workspace, run, total_steps, self.not_repeatable) for run in planned]
+        self._facts = environment(device)
+        self._say_where(repeatable=is_repeatable(device, workspace.settings.deterministic))
 
     def of(self, run: PlannedRun) -> RunLog:
         return self._runs[run.number]
+
+    def not_repeatable(self) -> None:
+        """What is measured from here on hangs on how much memory there was: an attempt that does
+        these steps again may round otherwise, and is not compared."""
+        self._say_where(repeatable=False)
+
+    def _say_where(self, *, repeatable: bool) -> None:
+        self._workspace.reporter.send(Environment(facts=self._facts, repeatable=repeatable))
 
     def write(self) -> None:
         """`metrics.csv`, in the order of the runs."""
@@ -51,13 +60,20 @@ class MetricsLog:
 class RunLog:
     """The metrics of one run; called with reports as they come."""
 
-    def __init__(self, workspace: Workspace, run: PlannedRun, total_steps: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: PlannedRun,
+        total_steps: int,
+        not_repeatable: Callable[[], None],
+    ) -> None:
         """`total_steps` are those of a seed."""
         self.seed = run.seed
         self.rows: list[Row] = []
         self._workspace = workspace
         self._run = run
         self._total_steps = total_steps
+        self._not_repeatable = not_repeatable
 
     def __call__(self, reports: list[StepReport]) -> None:
         for report in reports:
@@ -71,6 +87,20 @@ class RunLog:
         self.rows = list(rows)
         if rows:
             self._show_progress()
+
+    def halved(self, step: int, images: int) -> None:
+        """Memory ran out in a step of this run, which is done again with fewer images at once."""
+        self._not_repeatable()
+        number = self._run.steps_before + step
+        batch = int(self._run.method.hyperparameters.batch_size)
+        self._workspace.reporter.warn(
+            f"seed {self.seed}: memory ran out at step {number}; from there on {images} images "
+            f"instead of a step's {batch} pass through the towers at once, and gradients are "
+            "accumulated. Numbers may differ, by rounding, from those of a run with more memory",
+            seed=self.seed,
+            step=number,
+            micro_batch_size=images,
+        )
 
     def made(self, step: int) -> dict[str, float]:
         """Of the state after so many steps of this run: which it is, and the last loss."""

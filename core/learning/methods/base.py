@@ -127,7 +127,8 @@ class TrainingHyperparameters(Knobs):
     )
     micro_batch_size: Auto | Annotated[int, Field(ge=1)] = Field(
         "auto",
-        description="Images per forward pass; gradients are accumulated. auto: the whole batch.",
+        description="Images per forward pass, halved where memory runs out; gradients are "
+        "accumulated. auto: the whole batch.",
     )
     n_evaluations: int = Field(
         5, ge=1, le=1000, description="Evaluations on the validation split, evenly spread."
@@ -156,10 +157,10 @@ class TrainingHyperparameters(Knobs):
 
 
 class TrainingMethod(Method):
-    """A method that trains. The loop calls `attach` once, then for each step `before_step`,
-    `loss` (once a micro-batch) and `after_step`, and `finished_weights` whenever the model is
-    scored or stored. What it remembers from step to step it names in `state`: a run that was
-    interrupted goes on from there, and must not differ from one that was not.
+    """A method that trains. The loop calls `attach` and `begin` once, then for each step
+    `before_step`, `loss` (once a micro-batch) and `after_step`, and `finished_weights` whenever the
+    model is scored or stored. What it remembers from step to step it names in `state`: a run that
+    was interrupted goes on from there, and must not differ from one that was not.
     """
 
     kind: ClassVar[Kind] = "training"
@@ -186,7 +187,14 @@ class TrainingMethod(Method):
         return None
 
     def attach(self, student: Student) -> None:
-        """Once, before the first step: make teachers, add parameters, remember what is needed."""
+        """Once, while the model holds theta0: make teachers, add parameters, remember what the
+        method keeps to.
+        """
+
+    def begin(self, student: Student) -> None:
+        """Once, when the model holds what its first step begins from, which is theta0 unless the
+        run continues another: an average that is handed over begins there.
+        """
 
     def training_parts(self, step: int, schedule: Schedule) -> frozenset[Part]:
         """What this step updates; the rest gets no gradient."""

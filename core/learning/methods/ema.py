@@ -1,9 +1,9 @@
 """EMA: plain fine-tuning whose result is the moving average of its weights.
 
-    average <- m average + (1 - m) theta   after every step, from theta0
+    average <- m average + (1 - m) theta   after every step, from where training begins
 
-The average is what is scored and stored; training itself is plain fine-tuning's. Since it starts
-at theta0 it keeps a share m^t of it, which is why it is robust: over t steps it runs along a
+The average is what is scored and stored; training itself is plain fine-tuning's. Starting at
+theta0 it keeps a share m^t of it, which is why it is robust: over t steps it runs along a
 curve much like WiSE-FT's. Trains: image tower, head. Frozen: text tower, logit scale.
 Recipe: Lipsum-FT's, m 0.999.
 Source: the baseline EMA of Nam, Heo and Lee, Lipsum-FT, ICLR 2024, who give no m in print;
@@ -42,7 +42,7 @@ class ExponentialMovingAverage(TrainingMethod):
     hyperparameters: AverageHyperparameters
     _average: dict[str, Tensor]
 
-    def attach(self, student: Student) -> None:
+    def begin(self, student: Student) -> None:
         self._average = {name: p.detach().clone() for name, p in student.trained().items()}
 
     def loss(self, step: Step) -> Losses:

@@ -84,7 +84,7 @@ class LipsumFT(TrainingMethod):
             start.templates[template].format(start.classes[label])
             for template, label in zip(templates, classes, strict=True)
         ]
-        return step.frozen_text_features(step.student.clip, texts)
+        return step.zero_shot_text_features(texts)
 
 
 def lipsum_penalty(f_BD: Tensor, f0_BD: Tensor, texts_MD: Tensor, scale: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 The loop calls `before_update` when the gradients are there and `after_update` when the optimiser
 has moved the weights; the gradients are still the same then. Heads are left free, as in the
-papers. Everything else that trains is kept near what it was when training began, adapters too.
+papers. Everything else that trains is kept near theta0, adapters near what they begin as.
 """
 
 from __future__ import annotations

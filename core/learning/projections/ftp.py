@@ -2,7 +2,7 @@
 
     theta~    what the optimiser made of theta_{t-1}
     n_r       = sum_c |theta~ - theta0|_{rc} + 1e-8                the MARS norm of each row r
-    gamma_1   = 1e-8
+    gamma_1   = max_r n_r of theta_0, which is 1e-8 where training begins at theta0
     d_t       = sum_r g_r . (theta~ - theta0)_r / n_r              of g_t, and step t - 1's theta~
     gamma_t   = clip( gamma_{t-1} - mu Adam(d_t, scaled by k if positive), 1e-8, max_r n_r )
     theta_t,r = theta0_r + min(1, gamma_t / n_r) (theta~ - theta0)_r
@@ -58,9 +58,18 @@ class FastTrainableProjection(Projection):
         self._k = k
         self._theta0 = anchors(student)
         self.constraints: dict[str, Constraint] = {}
+        self._first_radii: dict[str, Tensor] = {}  # of tensors whose first update this step is
 
     def before_update(self, student: Student) -> None:
-        """Nothing: all it needs is still there after the update."""
+        import torch
+
+        live = student.trained()
+        with torch.no_grad():
+            self._first_radii = {
+                name: mars_norms(live[name] - theta0).max()
+                for name, theta0 in self._theta0.items()
+                if name not in self.constraints and live[name].grad is not None
+            }
 
     def after_update(self, student: Student, step: int) -> None:
         import torch
@@ -105,8 +114,8 @@ class FastTrainableProjection(Projection):
         direction = deviation / norms
         constraint = self.constraints.get(name)
         if constraint is None:
-            radius, zero = norms.new_full((), SMALLEST), norms.new_zeros(())
-            constraint = Constraint(step, radius, direction, zero, zero)
+            zero = norms.new_zeros(())
+            constraint = Constraint(step, self._first_radii[name], direction, zero, zero)
             self.constraints[name] = constraint
         else:
             assert parameter.grad is not None

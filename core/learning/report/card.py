@@ -32,6 +32,7 @@ class CardFacts:
     protocol: Protocol = field(default_factory=Protocol)
     lines: Sequence[RobustnessLine] = ()
     inputs: Sequence[str] = ()  # the finished models it was made of
+    start_id: str | None = None  # the model that training began from, where not from the base
     snippet: str | None = None  # how to use it, where it is not one plain model
 
 
@@ -89,7 +90,8 @@ def _origin(facts: CardFacts) -> str:
     seed, classes = f"seed {facts.seed}", f"{facts.n_classes} classes"
     if facts.step is not None:
         weights = f"the weights of step {facts.step}"
-        return f"`{facts.base_id}` after {method}, {seed}, {weights}, {classes}."
+        begun = "" if facts.start_id is None else f" begun from the weights of `{facts.start_id}`,"
+        return f"`{facts.base_id}` after {method},{begun} {seed}, {weights}, {classes}."
     inputs = ", ".join(f"`{name}`" for name in facts.inputs)
     return f"{method} of {inputs}, fine-tuned from `{facts.base_id}`, {seed}, {classes}."
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict
+from core.jobs.lookup import RecordsLookup
 from core.jobs.repeat import request_of
 from core.learning.methods import registry
 from core.learning.methods.base import TrainingHyperparameters
@@ -48,10 +49,15 @@ def create(world: World, **fields: Any) -> Job:
 def check_repeats(world: World, **fields: Any) -> dict[str, Any]:
     """The request of the job made of these fields, which must give its digest again, twice."""
     first = create(world, **fields)
-    again = create(world, **request_of(first))
-    third = create(world, **request_of(again))
+    again = create(world, **repeated(world, first))
+    third = create(world, **repeated(world, again))
     assert again.spec_digest == first.spec_digest == third.spec_digest
-    return request_of(first)
+    return repeated(world, first)
+
+
+def repeated(world: World, job: Job) -> dict[str, Any]:
+    with world.database.read() as session:
+        return request_of(job, RecordsLookup(session, world.project_id))
 
 
 @pytest.mark.parametrize("method", TRAINING)
@@ -139,5 +145,5 @@ def test_a_report_of_a_comparison_is_no_request(world: World, archive: str) -> N
             session, world.project_id, spec, {"model": "base:tiny", "training_file": archive}
         )
     with pytest.raises(Conflict) as caught:
-        request_of(job)
+        repeated(world, job)
     assert caught.value.code == "not_a_request"

@@ -187,7 +187,7 @@ def test_template_texts_are_captions_of_the_classes_and_differ_by_step() -> None
     seen = []
 
     class Recording(FixedStep):
-        def frozen_text_features(self, model: object, texts: list[str]) -> torch.Tensor:
+        def zero_shot_text_features(self, texts: list[str]) -> torch.Tensor:
             seen.append(texts)
             return self._tensor("texts")
 

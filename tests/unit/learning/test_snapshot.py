@@ -25,6 +25,7 @@ from core.learning.projections.base import Projection
 from core.learning.random_text import DrawnTexts
 from core.learning.snapshot import HostMemory, Snapshot
 from core.learning.stored_state import read_state, write_state
+from core.learning.student import Start
 from core.learning.trainer import StepReport, Trainer, TrainingRun
 from tests.builders import RandomBatches, method, tiny_clip, tiny_head
 
@@ -89,12 +90,12 @@ def _tiny() -> Clip:
     return tiny_clip()
 
 
-def make(name: str, **knobs: Any) -> Trainer:
+def make(name: str, start: Start | None = None, **knobs: Any) -> Trainer:
     chosen = {"n_steps": STEPS, "n_evaluations": 5, **BUSY.get(name, {}), **knobs}
     tiny = _tiny()
     clip = replace(tiny, model=copy.deepcopy(tiny.model))
     texts = DrawnTexts(clip.text, 0)
-    return Trainer(clip, tiny_head(), method(name, **chosen), RandomBatches(), texts)
+    return Trainer(clip, tiny_head(), method(name, **chosen), RandomBatches(), texts, start=start)
 
 
 def run_through(trainer: Trainer) -> tuple[TrainingRun, list[StepReport]]:

@@ -186,6 +186,19 @@ def test_where_nothing_repeats_itself_the_later_value_counts(database: Database,
     assert warnings(database, job) == []
 
 
+def test_an_attempt_that_ran_out_of_memory_compares_nothing_from_there_on(
+    database: Database, job: Job
+) -> None:
+    """Nor does the next, which may have memory enough and then rounds as no attempt before it."""
+    claim = build.claim(database)
+    begins = Environment(facts=HERE, repeatable=True)
+    relay(database, claim, begins, values(0, loss=1.0))
+    relay(database, claim, Environment(facts=HERE, repeatable=False), values(1, loss=1.0))
+    relay(database, claim, begins, values(1, loss=2.0))
+    assert stored_values(database, job) == [1.0, 2.0]
+    assert warnings(database, job) == []  # its own event says it better
+
+
 def test_another_environment_is_told_and_ends_the_comparison(database: Database, job: Job) -> None:
     claim = build.claim(database)
     relay(database, claim, Environment(facts=HERE, repeatable=True), values(0, loss=1.0))
