@@ -15,6 +15,7 @@ from api import errors, idempotency
 from api.auth import scopes_of_routes
 from api.conditional import Conditional
 from api.context import RequestContext
+from api.observed import PREFIX, Observations, Observed
 from api.origin import OriginCheck
 from api.reference.document import operation_id
 from api.routes import (
@@ -29,6 +30,7 @@ from api.routes import (
     job_specs,
     jobs,
     keys,
+    metrics,
     models,
     projects,
     reference,
@@ -43,7 +45,7 @@ from core.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The app of these settings. Everything it shares lives in `app.state.services`."""
+    """The app of these settings. Everything it shares lives in `app.state`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,10 +66,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(OriginCheck, settings=settings)
     idempotency.install(app)
     app.add_middleware(Conditional)
-    app.add_middleware(RequestContext)  # the outermost
+    app.add_middleware(RequestContext)
+    app.state.observations = Observations()
+    app.add_middleware(Observed)  # the outermost: it sees every answer
     keyed = errors.documented(400, 401, 403, 404, 429, 503)
     for resource in _KEYED:  # not by way of a router of them all: each route would be made twice
-        app.include_router(resource.router, prefix="/v1", responses=keyed)
+        app.include_router(resource.router, prefix=PREFIX, responses=keyed)
+    unbounded = errors.documented(401, 403, 429, 503)
+    app.include_router(metrics.router, responses=unbounded)
     app.include_router(health.router)
     app.include_router(reference.router)
     scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope

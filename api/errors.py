@@ -138,6 +138,8 @@ def _advice_on(error: ServiceError) -> dict[str, str]:
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     status = status_of(error)
+    if isinstance(error, StorageFault):
+        request.app.state.observations.storage_errors.inc()
     if status == 500:
         raise error  # unforeseen: logged and answered by `api.context`
     return error_response(status, error.message, error.code, error.param, _advice_on(error))

@@ -102,6 +102,16 @@ class Settings(BaseSettings):
         description="What jobs may ask of this worker, as name=value or a name alone, with spaces "
         "between: `gpu-mem=80g region=eu`.",
     )
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which this worker answers Prometheus; no two of a machine share one. "
+        "Default: it does not.",
+    )
+    worker_metrics_host: str = Field(
+        "127.0.0.1", description="Address that port is bound to. It asks nobody for a key."
+    )
     poll_seconds: float = Field(2.0, gt=0, description="Seconds between looks at the job table.")
     lease_seconds: float = Field(
         60.0, gt=0, description="Seconds a claimed job stays claimed without a heartbeat."

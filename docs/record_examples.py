@@ -146,6 +146,7 @@ def main() -> None:
         with Service(settings.model_copy(update=free_ports(settings))) as service:
             recorder = Recorder(service)
             recorder.ask("health")
+            recorder.ask("readiness")
             _access(recorder)
             file_id, images = _files(recorder, archive)
             hook = f"http://localhost:{receiver.server_port}/hooks"

@@ -31,6 +31,7 @@ from core.jobs.messages import (
     Finished,
     Metrics,
     Progress,
+    Speed,
     SplitResult,
     Stopped,
     StoredModel,
@@ -77,6 +78,7 @@ def _do(options: argparse.Namespace, spec: JobSpec, step: str, number: int, tota
             Progress(phase="training", step=number, total_steps=total, fraction=fraction),
         )
         _say(options, Metrics(seed=0, step=number, values={"loss": 1 / number}))
+        _say(options, Speed(step_seconds=0.25, images_per_second=8.0))
     elif step == "sleep":
         time.sleep(3600)
     elif step == "spin":

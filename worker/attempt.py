@@ -18,7 +18,7 @@ from typing import Literal
 import structlog
 
 from core.errors import Unavailable
-from core.jobs.messages import Failed, Finished, Stopped
+from core.jobs.messages import Failed, Finished, Speed, Stopped
 from core.records import leases, metrics, publishing
 from core.records.engine import Database, Session
 from core.records.leases import Claim, LeaseLost, Order, Outcome
@@ -59,6 +59,7 @@ class Attempt:
         self.process = process
         self.outcome: Outcome | None = None  # what was written; None when the lease was lost
         self.is_over = False
+        self.failure: str | None = None  # why the attempt failed, if it did
         self._database = database
         self._settings = settings
         self._clock = clock
@@ -99,6 +100,11 @@ class Attempt:
     def is_reading(self) -> bool:
         """Whether to call `step` when the trainer's pipe can be read."""
         return not self.process.at_end and self._inbox.room > 0
+
+    @property
+    def speed(self) -> Speed | None:
+        """How fast its trainer's steps go, as far as it said."""
+        return self._inbox.speed
 
     def look(self) -> None:
         """Somebody rang: the job may be cancelled or paused, so ask now."""
@@ -276,6 +282,7 @@ class Attempt:
     def _failure(
         self, reason: str, message: str, param: str | None = None
     ) -> Callable[[Session], Outcome]:
+        self.failure = reason
         messages = self._inbox.everything()
         tail = [self._redactor.redact(line) for line in self.process.log_tail()]
         exit_code = self.process.exit_code

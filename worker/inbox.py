@@ -11,6 +11,7 @@ from core.jobs.messages import (
     Finished,
     Message,
     Progress,
+    Speed,
     SplitResult,
     Stopped,
     StoredModel,
@@ -25,6 +26,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.last_word: Finished | Stopped | Failed | None = None
+        self.speed: Speed | None = None  # the newest
         self._progress: Progress | None = None  # the newest, until it is relayed
         self._seen: Progress | None = None
         self._unrelayed: list[Message] = []
@@ -68,6 +70,9 @@ class Inbox:
             moved = self._seen is None or _place(message) != _place(self._seen)
             self._progress = self._seen = message
             return moved
+        if isinstance(message, Speed):
+            self.speed = message
+            return False
         if isinstance(message, Finished | Stopped | Failed):
             self.last_word = message
             return True

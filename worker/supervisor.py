@@ -33,6 +33,7 @@ from worker.deliverer import Deliverer
 from worker.environment import trainer_environment
 from worker.identity import Identity
 from worker.listener import Listener
+from worker.observed import Observations
 from worker.sweeper import Sweeper
 from worker.trainer_process import TRAINER_COMMAND, TrainerProcess
 from worker.waker import Waker
@@ -57,7 +58,19 @@ def main(settings: Settings, command: Sequence[str] = TRAINER_COMMAND) -> int:
             clock=clock,
             listener=Listener(settings, clock),
         )
-        sweeper = Sweeper(database, store, settings, wake=supervisor.wake)
+        if settings.worker_metrics_port is not None:
+            supervisor.observations.serve(
+                settings.worker_metrics_host,
+                settings.worker_metrics_port,
+                lambda: supervisor.attempts,
+            )
+        sweeper = Sweeper(
+            database,
+            store,
+            settings,
+            wake=supervisor.wake,
+            on_storage_fault=supervisor.observations.storage_errors.inc,
+        )
         sweeper.discard_leftovers(supervisor.work_directory)
         supervisor.on_discard = sweeper.discard
         _handle_signals(supervisor)
@@ -90,10 +103,12 @@ class Supervisor:
         *,
         clock: Clock,
         listener: Listener | None = None,
+        observations: Observations | None = None,
     ) -> None:
         """Without a `listener` it only polls."""
         self.attempts: list[Attempt] = []
         self.work_directory = settings.cache_directory / "work" / owner
+        self.observations = observations or Observations()
         self.on_discard: Callable[[Path], None] = lambda directory: None
         self._settings = settings
         self._database = database
@@ -278,6 +293,8 @@ class Supervisor:
 
     def _let_go(self, attempt: Attempt) -> None:
         self.attempts.remove(attempt)
+        status = None if attempt.outcome is None else attempt.outcome.status
+        self.observations.ended(attempt, status)
         self.on_discard(attempt.process.directory)
         self._look_at = self._clock.now()  # a slot is free
         if attempt.outcome is not None:

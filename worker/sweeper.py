@@ -18,7 +18,7 @@ import structlog
 
 from core import doorbell
 from core.comparisons.advance import advance
-from core.errors import ServiceError
+from core.errors import ServiceError, StorageFault
 from core.objects import ObjectStore
 from core.records import (
     checkpoints,
@@ -50,8 +50,10 @@ class Sweeper:
         settings: Settings,
         wake: Callable[[], None],
         quiet_seconds: float = QUIET_SECONDS,
+        on_storage_fault: Callable[[], None] = lambda: None,
     ) -> None:
         """`wake` has the worker beside it look at the jobs."""
+        self._on_storage_fault = on_storage_fault
         self._database = database
         self._store = store
         self._settings = settings
@@ -95,6 +97,8 @@ class Sweeper:
             try:
                 duty()
             except ServiceError as error:
+                if isinstance(error, StorageFault):
+                    self._on_storage_fault()
                 self._log.warning("sweep failed", duty=duty.__name__, error=error.message)
             except Exception:
                 self._log.exception("sweep failed", duty=duty.__name__)

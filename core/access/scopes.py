@@ -20,6 +20,7 @@ Scope = Literal[
     "webhooks",
     "usage:read",
     "audit:read",
+    "metrics:read",
     "keys",
     "admin",
 ]

@@ -61,6 +61,16 @@ class Metrics(_Message):
     values: dict[str, float]
 
 
+class Speed(_Message):
+    """How fast steps go, for those who watch the worker. It is no part of the job's record, since
+    no two attempts agree on it."""
+
+    type: Literal["speed"] = "speed"
+    step_seconds: float
+    images_per_second: float
+    device_memory_bytes: int | None = None
+
+
 class Environment(_Message):
     """Where the job computes, said before its first metrics. Where a run is `repeatable`, a step
     done again in the same place has the same values, bit for bit."""
@@ -163,6 +173,7 @@ Message = Annotated[
     Progress
     | Event
     | Metrics
+    | Speed
     | Environment
     | Checkpoint
     | CheckpointRefused

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.jobs.messages import Environment, Metrics
+from core.jobs.messages import Environment, Metrics, Speed
 from core.learning.determinism import is_repeatable
 from core.learning.environment import environment
 from core.learning.trainer import StepReport
@@ -74,6 +75,7 @@ class RunLog:
         self._run = run
         self._total_steps = total_steps
         self._not_repeatable = not_repeatable
+        self._reported_at: float | None = None
 
     def __call__(self, reports: list[StepReport]) -> None:
         for report in reports:
@@ -81,6 +83,7 @@ class RunLog:
             self.rows.append((step, report.values))
             self._workspace.reporter.send(Metrics(seed=self.seed, step=step, values=report.values))
         self._show_progress()
+        self._show_speed(len(reports))
 
     def go_on(self, rows: Sequence[Row]) -> None:
         """What was measured before the run was interrupted, and reported then."""
@@ -108,6 +111,22 @@ class RunLog:
         total = self._run.steps_before + step
         loss = losses.get(total - 1, {}).get("loss")
         return {"step": float(total), **({} if loss is None else {"train_loss": loss})}
+
+    def _show_speed(self, steps: int) -> None:
+        """Since the reports before these; whatever else was done meanwhile is in it."""
+        moment, before = time.monotonic(), self._reported_at
+        self._reported_at = moment
+        if before is None or not steps:
+            return
+        seconds = (moment - before) / steps
+        memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else None
+        self._workspace.reporter.send(
+            Speed(
+                step_seconds=seconds,
+                images_per_second=int(self._run.method.hyperparameters.batch_size) / seconds,
+                device_memory_bytes=memory,
+            )
+        )
 
     def _show_progress(self) -> None:
         step = self.rows[-1][0] + 1

@@ -165,6 +165,17 @@ def test_as_many_jobs_run_as_there_are_slots(world: World) -> None:
     assert world.read(first).lease_owner == "worker"
 
 
+def test_how_fast_a_trainer_is_stays_with_its_worker(world: World) -> None:
+    job = world.job(["work", "sleep"])
+    attempt = world.start(job)
+    world.drive(lambda: attempt.speed is not None)
+    assert attempt.speed is not None
+    assert (attempt.speed.step_seconds, attempt.speed.images_per_second) == (0.25, 8.0)
+    world.ask(jobs.request_cancel, job)
+    world.drive(lambda: attempt.is_over)
+    assert attempt.failure is None
+
+
 def test_each_slot_has_gpus_of_its_own(world: World) -> None:
     def sees(attempt: Attempt) -> str:
         environment = Path(f"/proc/{attempt.process.pid}/environ").read_text().split("\0")
