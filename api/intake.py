@@ -18,7 +18,8 @@ from core.datasets.apart import inspect_apart
 from core.datasets.image_kinds import FORMATS, HEAD_BYTES, suffix_of
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest, NotFound, TooLarge
-from core.records import audit, datasets, files, quotas
+from core.records import audit, datasets, deletion, files, quotas
+from core.records.clock import read_clock
 from core.records.tables import File
 from core.settings import Settings
 
@@ -34,10 +35,11 @@ class Kept:
     principal: Principal  # whose it is
     object_key: str
     structure: dict[str, Any] | None  # of an archive
+    since: float  # when it was looked whether the object is there, on the database's clock
 
     def record(self, session: Session) -> File:
         """The file's row, and its dataset version's where it is an archive. Raises
-        QuotaExceeded."""
+        QuotaExceeded, and Unavailable while equal content that was deleted is being removed."""
         upload, is_archive = self.upload, self.structure is not None
         project_id, key_id = self.principal.project_id, self.principal.key_id
         quotas.check_bytes(session, project_id, key_id, upload.size, self.object_key)
@@ -64,6 +66,8 @@ class Kept:
             structure=self.structure,
             key_id=key_id,
         )
+        named = [self.object_key, f"datasets/{project_id}/{upload.sha256}"]
+        deletion.require_not_doomed(session, named, self.since)
         audit.note(session, self.principal.actor, "file.create", row.id)
         return row
 
@@ -77,17 +81,20 @@ async def keep(services: Services, principal: Principal, upload: Upload) -> Kept
         await run_in_threadpool(_check_image, upload, services.settings)
     structure = await _inspected(services, upload) if upload.is_archive else None
     key = f"files/{principal.project_id}/{upload.sha256}"
-    await run_in_threadpool(check_room, services, principal, upload.size, key)
+    since = await run_in_threadpool(check_room, services, principal, upload.size, key)
     await run_in_threadpool(_store, services, key, upload)
-    return Kept(upload, principal, key, structure)
+    return Kept(upload, principal, key, structure, since)
 
 
-def check_room(services: Services, principal: Principal, size: int, key: str | None = None) -> None:
-    """Before anything is stored; it is asked again, for certain, when the row is written. Raises
-    QuotaExceeded."""
+def check_room(
+    services: Services, principal: Principal, size: int, key: str | None = None
+) -> float:
+    """Before anything is stored; it is asked again, for certain, when the row is written. The time
+    on the database's clock. Raises QuotaExceeded."""
     owner = principal.project_id, principal.key_id
     with services.database.read() as session:
         quotas.check_bytes(session, *owner, size, key, lock=False)
+        return read_clock(session)
 
 
 async def _inspected(services: Services, upload: Upload) -> dict[str, Any]:

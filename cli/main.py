@@ -375,6 +375,47 @@ def projects_list() -> None:
     show_projects(_settings())
 
 
+@projects.command("delete")
+def projects_delete(
+    project: Annotated[str, typer.Argument(help="Its name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a project and all it has: files, models, results, keys. There is no way back."""
+    from cli.housekeeping import delete_project
+
+    if not yes:
+        typer.confirm(f"Remove {project} and every byte of it?", abort=True)
+    typer.echo(delete_project(_settings(), project))
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Delete objects that nothing names and that are older than a day."""
+    from cli.housekeeping import collect
+
+    raise typer.Exit(collect(_settings(), dry_run=dry_run))
+
+
+@app.command()
+def backup(to: Annotated[Path, typer.Argument(help="A directory, new or of a backup.")]) -> None:
+    """Write or renew a backup of the database and all objects, while the service runs."""
+    from cli.housekeeping import back_up
+
+    raise typer.Exit(back_up(_settings(), to))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A backup.")],
+) -> None:
+    """Fill an empty database and object store from a backup, before the service is started."""
+    from cli.housekeeping import restore as run_restore
+
+    raise typer.Exit(run_restore(_settings(), source))
+
+
 @app.command("limit")
 def limit(
     owner: Annotated[str, typer.Argument(help="Id of a key, or name or id of a project.")],

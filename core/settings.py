@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         None, ge=1, description="CPU threads of a trainer. Default: the cores divided by the slots."
     )
     device: str = Field("auto", description="Device of trainers and inference: auto, cpu, cuda.")
+    keep_checkpoints_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after which the checkpoints that finished jobs list are deleted; their "
+        "final models stay. Default: never.",
+    )
     cache_bytes: int = Field(
         20 * GIB,
         gt=0,

@@ -177,6 +177,7 @@ def _access(recorder: Recorder) -> None:
     ask("list_keys", query={"project": project_id})
     ask("rotate_key", {"overlap": 3600}, key_id=key_id)
     ask("revoke_key", key_id=key_id)
+    ask("delete_project", project_id=project_id)
 
 
 def _files(recorder: Recorder, archive: Path) -> tuple[str, list[bytes]]:

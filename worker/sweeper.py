@@ -23,11 +23,14 @@ from core.objects import ObjectStore
 from core.records import (
     checkpoints,
     comparisons,
+    deletion,
     deliveries,
     garbage,
     idempotency,
     leases,
+    models,
     outbox,
+    project_deletion,
     uploads,
     workers,
 )
@@ -36,7 +39,6 @@ from core.settings import Settings
 
 MOST_RINGS = 16  # in one sweep: each worker that hears one looks for as many jobs as it can take
 QUIET_SECONDS = 3600.0  # after a job's end, before its unnamed objects are deleted
-RETRY_SECONDS = 7 * 86400.0  # after a job failed, in which a retry goes on from its checkpoint
 UPLOAD_QUIET_SECONDS = 60.0  # after an upload's end: a second request may still read its parts
 
 
@@ -92,6 +94,10 @@ class Sweeper:
             self._prune,
             self._purge,
             self._purge_uploads,
+            self._expire_checkpoints,
+            self._doom_deleted,
+            self._delete_doomed,
+            self._delete_projects,
             self._forget,
         ):
             try:
@@ -132,7 +138,7 @@ class Sweeper:
     def _prune(self) -> None:
         """Deletes what discarded checkpoints are made of, but for parts that others share."""
         with self._database.write() as session:
-            checkpoints.discard_stale(session, RETRY_SECONDS)
+            checkpoints.discard_stale(session, deletion.RETRY_SECONDS)
         with self._database.read() as session:
             discarded = checkpoints.discarded(session)
             shared = {job_id: checkpoints.usable_keys(session, job_id) for job_id in discarded}
@@ -176,11 +182,57 @@ class Sweeper:
             with self._database.write() as session:
                 uploads.mark_purged(session, upload_id)
 
+    def _expire_checkpoints(self) -> None:
+        days = self._settings.keep_checkpoints_days
+        if days is None:
+            return
+        with self._database.write() as session:
+            expired = models.expire_checkpoints(session, days * 86400.0)
+        if expired:
+            self._log.info("checkpoints expired", models=expired)
+
+    def _doom_deleted(self) -> None:
+        with self._database.read() as session:
+            projects = deletion.projects_to_sweep(session, self._quiet_seconds)
+        for project_id in projects:
+            with self._database.write() as session:
+                deletion.doom(session, project_id, self._quiet_seconds)
+
+    def _delete_doomed(self) -> None:
+        with self._database.read() as session:
+            doomed = deletion.doomed(session)
+        for key in doomed:
+            below = [item.key for item in self._store.list(key)]
+            for one in below or [key]:
+                self._store.delete(one)
+            with self._database.write() as session:
+                deletion.lift(session, key)
+        if doomed:
+            self._log.info("deleted what nothing names", keys=len(doomed))
+
+    def _delete_projects(self) -> None:
+        with self._database.read() as session:
+            projects = project_deletion.under_way(session)
+        for project_id in projects:
+            with self._database.write() as session:
+                is_quiet = project_deletion.stop_jobs(session, project_id)
+            if not is_quiet:
+                continue
+            with self._database.read() as session:
+                prefixes = project_deletion.prefixes(session, project_id)
+            for prefix in prefixes:
+                for item in list(self._store.list(prefix)):
+                    self._store.delete(item.key)
+            with self._database.write() as session:
+                project_deletion.remove_rows(session, project_id)
+            self._log.info("project deleted", project=project_id)
+
     def _forget(self) -> None:
         with self._database.write() as session:
             idempotency.forget(session)
             deliveries.forget(session)
             workers.forget(session)
+            deletion.forget(session)
 
     def _discard_until_next_sweep(self) -> bool:
         """False when it is time to stop. A discard brings the next sweep forward: harmless."""

@@ -9,11 +9,16 @@ from fastapi import APIRouter, Depends
 from api.auth import Authenticated, needs
 from api.bodies import described, json_body
 from api.errors import documented
-from api.schemas.access import ProjectObject, ProjectRequest, project_object
+from api.schemas.access import (
+    ProjectDeleted,
+    ProjectObject,
+    ProjectRequest,
+    project_object,
+)
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.services import InServices
 from core.access.limits import ProjectLimits
-from core.records import audit, limits, projects
+from core.records import audit, limits, project_deletion, projects
 from core.records.tables import Project
 
 if TYPE_CHECKING:
@@ -84,6 +89,18 @@ def limit_project(
         changed = body.model_dump(exclude_none=True)
         audit.note(session, principal.acting_on(row.id), "project.limit", row.id, **changed)
         return _whole(session, row)
+
+
+@router.delete("/{project_id}", dependencies=[needs("admin")], responses=documented(409))
+def delete_project(
+    project_id: str, principal: Authenticated, services: InServices
+) -> ProjectDeleted:
+    """Its keys open nothing from now on. A worker then stops its jobs and removes all it has:
+    files, data sets, models, results, and every row about it."""
+    with services.database.write() as session:
+        row = project_deletion.request(session, project_id, asked_by=principal.project_id)
+        audit.note(session, principal.actor, "project.delete", project_id, name=row.name)
+    return ProjectDeleted(id=project_id)
 
 
 def _whole(session: Session, row: Project) -> ProjectObject:

@@ -103,6 +103,14 @@ class ProjectObject(BaseModel):
     limits: ProjectLimits
 
 
+class ProjectDeleted(BaseModel):
+    """The project is being removed."""
+
+    id: str
+    object: Literal["project"] = "project"
+    deleted: Literal[True] = True
+
+
 class UsageNumbers(BaseModel):
     """What was used in a month."""
 

@@ -84,6 +84,7 @@ def resolve_continued(
         assert model is not None  # `_finished` has seen it
         found = [model]
     for each in found:
+        require_one_model(each, _PARAM)
         require_same_classes(each, classes, _PARAM, lookup)
     return found
 

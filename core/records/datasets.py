@@ -27,7 +27,8 @@ def create(
     structure: dict[str, Any],
     index_key: str,
 ) -> DatasetVersion:
-    """The version of that id; the first to create it wins, since equal ids are equal content."""
+    """The version of that id; the first to create it wins, since equal ids are equal content. One
+    that was purged is there again, unchecked."""
     insert_missing(
         session,
         DatasetVersion,
@@ -42,6 +43,15 @@ def create(
             "created_at": now(),
         },
         ["project_id", "id"],
+    )
+    purged = (
+        DatasetVersion.project_id == project_id,
+        DatasetVersion.id == version,
+        DatasetVersion.purged_at.is_not(None),
+    )
+    session.execute(
+        update(DatasetVersion).where(*purged).values(purged_at=None, created_at=now()),
+        execution_options={"synchronize_session": False},
     )
     return get(session, project_id, version)
 

@@ -133,5 +133,15 @@ def delete(session: Session, project_id: str, model_id: str) -> None:
     )
 
 
+def expire_checkpoints(session: Session, seconds: float) -> list[str]:
+    """Deletes the checkpoints that are older than that, in any project; their ids."""
+    old = update(Model).where(
+        Model.kind == "checkpoint", Model.deleted_at.is_(None), Model.created_at < now() - seconds
+    )
+    options = {"synchronize_session": False}
+    expired = old.values(deleted_at=now()).returning(Model.id)
+    return list(session.execute(expired, execution_options=options).scalars())
+
+
 def _visible(project_id: str) -> ColumnElement[bool]:
     return or_(Model.project_id == project_id, Model.project_id.is_(None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, true
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -11,6 +11,8 @@ from core.records.clock import now
 from core.records.pages import Order, Page, paginate
 from core.records.rows import first
 from core.records.tables import Project
+
+_IS_THERE = Project.deleted_at.is_(None)
 
 
 def create(session: Session, name: str) -> Project:
@@ -37,7 +39,7 @@ def by_name(session: Session, name: str) -> Project | None:
 
 def get(session: Session, project_id: str, *, param: str = "project_id") -> Project:
     """The project. For those who may know of every project."""
-    row = first(session, select(Project).where(Project.id == project_id), Project)
+    row = first(session, select(Project).where(Project.id == project_id, _IS_THERE), Project)
     if row is None:
         raise NotFound(
             f"There is no project {project_id!r}; list them with GET /v1/projects.",
@@ -50,7 +52,7 @@ def list_projects(
     session: Session, *, after: str | None = None, order: Order = "desc", limit: int = 20
 ) -> Page[Project]:
     """One page of all projects. For those who may know of every project."""
-    return paginate(session, Project, true(), after=after, order=order, limit=limit)
+    return paginate(session, Project, _IS_THERE, after=after, order=order, limit=limit)
 
 
 def _insert(session: Session, name: str) -> Project:

@@ -88,6 +88,7 @@ class Project(Base):
     # For fair turns: seconds that its jobs ran, decayed (core.jobs.turns) up to `served_at`.
     served_seconds: Mapped[float] = mapped_column(server_default=text("0"))
     served_at: Mapped[float | None]
+    deleted_at: Mapped[float | None]  # the sweeper removes every byte of it, and then this row
 
 
 class ApiKey(Base):
@@ -190,6 +191,11 @@ class File(Base):
         _partial(
             "ix_files_of_datasets", "dataset_version IS NOT NULL", "project_id", "dataset_version"
         ),
+        _partial(
+            "ix_files_deleted",
+            "deleted_at IS NOT NULL AND purged_at IS NULL",
+            *("project_id", "deleted_at"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -207,6 +213,7 @@ class File(Base):
     key_id: Mapped[str | None]  # of the key that made it or its job; NULL where that was not noted
     created_at: Mapped[float]
     deleted_at: Mapped[float | None]
+    purged_at: Mapped[float | None]  # when it came to name its object no more
 
 
 class Upload(Base):
@@ -270,6 +277,7 @@ class DatasetVersion(Base):
     summary: Mapped[dict[str, Any] | None]
     created_at: Mapped[float]
     checked_at: Mapped[float | None]  # when every image had been read; None until then
+    purged_at: Mapped[float | None]  # no file holds it; revived when the same content comes again
 
 
 class Model(Base):
@@ -280,6 +288,11 @@ class Model(Base):
         _one_of("kind", ("base", "fine_tuned", "checkpoint")),
         CheckConstraint("(kind = 'base') = (project_id IS NULL)", name="owner"),
         Index(None, "project_id", "created_at", "id"),
+        _partial(
+            "ix_models_deleted",
+            "deleted_at IS NOT NULL AND purged_at IS NULL",
+            *("project_id", "deleted_at"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -296,6 +309,7 @@ class Model(Base):
     metrics: Mapped[dict[str, Any]]
     created_at: Mapped[float]
     deleted_at: Mapped[float | None]
+    purged_at: Mapped[float | None]  # when it came to name its object no more
 
 
 class Job(Base):
@@ -325,6 +339,7 @@ class Job(Base):
             "requires",
         ),
         _partial("ix_jobs_open", "finished_at IS NULL", "project_id"),  # for limits
+        _partial("ix_jobs_failed", "status = 'failed'", "project_id", "finished_at"),
         _partial(  # for the sweeper
             "ix_jobs_unpurged", "purged_at IS NULL AND finished_at IS NOT NULL", "finished_at"
         ),
@@ -612,6 +627,18 @@ class WebhookAttempt(Base):
     seconds: Mapped[float]
     status_code: Mapped[int | None]
     error: Mapped[str | None]
+
+
+class DoomedObject(Base):
+    """An object, or all under a prefix, that is being deleted, or was lately: no row may come to
+    name it by what was seen of the store before."""
+
+    __tablename__ = "doomed_objects"
+
+    object_key: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    doomed_at: Mapped[float]
+    lifted_at: Mapped[float | None]  # when it was gone
 
 
 class Worker(Base):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from core.errors import InvalidRequest
 from core.records.clock import now, read_clock
 from core.records.rows import add_up
-from core.records.tables import File, Job, JobTransition, Model, RequestCount
+from core.records.tables import ApiKey, File, Job, JobTransition, Model, RequestCount
 from core.validation import shown
 
 MONTH = re.compile(r"(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])")
@@ -89,7 +89,10 @@ def report(session: Session, project_id: str, month: Month) -> Report:
 
 
 def count_requests(session: Session, project_id: str, key_id: str, requests: int) -> None:
-    """The key made so many more requests this month."""
+    """The key made so many more requests this month. One that is gone with its project made none
+    that anybody will ask for."""
+    if session.get(ApiKey, key_id) is None:
+        return
     values = {
         "key_id": key_id,
         "month": Month.present(session).name,

@@ -24,7 +24,7 @@ class CardFacts:
     method_citation: str
     hyperparameters: dict[str, Any]
     seed: int
-    step: int | None  # of training; None for what was made of finished models
+    step: int | None  # of training; None for what lies between steps' or models' weights
     n_classes: int
     class_subsets: dict[str, list[int]]
     created: str  # date, ISO 8601
@@ -88,12 +88,12 @@ def _origin(facts: CardFacts) -> str:
     """Where the model comes from, in a sentence."""
     method = f"{facts.method_title} ({facts.method_citation})"
     seed, classes = f"seed {facts.seed}", f"{facts.n_classes} classes"
-    if facts.step is not None:
-        weights = f"the weights of step {facts.step}"
-        begun = "" if facts.start_id is None else f" begun from the weights of `{facts.start_id}`,"
-        return f"`{facts.base_id}` after {method},{begun} {seed}, {weights}, {classes}."
-    inputs = ", ".join(f"`{name}`" for name in facts.inputs)
-    return f"{method} of {inputs}, fine-tuned from `{facts.base_id}`, {seed}, {classes}."
+    if facts.inputs:
+        inputs = ", ".join(f"`{name}`" for name in facts.inputs)
+        return f"{method} of {inputs}, fine-tuned from `{facts.base_id}`, {seed}, {classes}."
+    begun = "" if facts.start_id is None else f" begun from the weights of `{facts.start_id}`,"
+    weights = "" if facts.step is None else f" the weights of step {facts.step},"
+    return f"`{facts.base_id}` after {method},{begun} {seed},{weights} {classes}."
 
 
 def _front_matter(facts: CardFacts, rows: Sequence[ResultRow]) -> list[str]:

@@ -131,6 +131,13 @@ class TestContinued:
             spec.model_id
         ]
 
+    def test_a_job_that_made_a_mixture_is_refused(self, world: World, archive: str) -> None:
+        spec = world.resolve(training_file=archive, method={"type": "auto"})
+        mixture = model_of(spec, mixture={"zero_shot": "base:tiny"})
+        job = publish(world, spec, [mixture], training_file=archive)
+        refused = world.refused(training_file=archive, continue_from=job)
+        assert (refused.code, refused.param) == ("is_a_mixture", "continue_from")
+
     def test_sent_again_it_is_the_same_work(self, world: World, archive: str) -> None:
         for knobs in ({}, {"n_steps": 17, "batch_size": 4}, {"n_epochs": 3.7, "batch_size": 4}):
             job, made = trained(world, training_file=archive, method=options_of("ft", knobs))

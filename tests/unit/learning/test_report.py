@@ -113,6 +113,28 @@ def test_a_card_without_rows_has_no_results() -> None:
     assert text.startswith("---\nlibrary_name: open_clip\n")
 
 
+@pytest.mark.parametrize(
+    ("facts", "begins", "ends"),
+    [
+        ({"step": 9}, "`base:tiny` after", "seed 0, the weights of step 9, 3 classes."),
+        ({"step": None}, "`base:tiny` after", "seed 0, 3 classes."),
+        (
+            {"step": 9, "start_id": "ft:a"},
+            "`base:tiny` after",
+            "begun from the weights of `ft:a`, seed 0, the weights of step 9, 3 classes.",
+        ),
+        ({"step": None, "inputs": ["ft:a"]}, "Method", "fine-tuned from `base:tiny`, seed 0"),
+    ],
+)
+def test_a_card_says_what_a_model_was_made_of(
+    facts: dict[str, object], begins: str, ends: str
+) -> None:
+    text = card([], base_id="base:tiny", n_classes=3, seed=0, method_title="Method", **facts)
+    origin = text.split("\n# ")[1].split("\n\n")[1]
+    assert origin.startswith(begins)
+    assert ends in origin
+
+
 def test_every_figure_that_selection_touched_says_so() -> None:
     protocol = Protocol(
         averages=(SHIFTED, NamedAverage("id", ("test",))),

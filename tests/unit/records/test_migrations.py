@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, inspect, select, text
 
 from core.records.engine import Database, migrate
 from core.records.tables import ApiKey, Base, KeySecret
+from tests.services import empty_postgresql
 
 _BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside of parentheses
 
@@ -21,13 +22,7 @@ _BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside of parentheses
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
-    server: str = request.getfixturevalue("postgresql_server")
-    name = f"migrations_{abs(hash(tmp_path))}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.rsplit("/", 1)[0] + f"/{name}"
+    return empty_postgresql(request.getfixturevalue("postgresql_server"))
 
 
 def test_upgrade_makes_what_the_tables_declare(empty_url: str) -> None:

@@ -65,6 +65,7 @@ class Tracked:
         return {
             "method": self.spec.method,
             "model": self.spec.theta0.id,
+            **({"starts": [model.id for model in self.spec.starts]} if self.spec.starts else {}),
             "seeds": self.spec.seeds,
             **self.spec.hyperparameters,
         }

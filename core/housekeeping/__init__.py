@@ -1,0 +1,1 @@
+"""What an operator does with the whole of what is kept: tidy up, back up, restore, delete."""
