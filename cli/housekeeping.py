@@ -32,7 +32,7 @@ def collect(settings: Settings, *, dry_run: bool) -> int:
             counts[found.key.split("/", 1)[0]] += 1
             size += found.size
             if shown < SHOWN:
-                console.print(f"{found.key} ({decimal(found.size)})")
+                console.print(f"{found.key} ({decimal(found.size)})", soft_wrap=True)
             shown += 1
     finally:
         database.close()
@@ -57,7 +57,8 @@ def back_up(settings: Settings, to: Path) -> int:
         f"{done.copied} of them copied now"
     )
     for key in done.missing[:SHOWN]:
-        console.print(f"[red]missing[/red] {key}: a row names it and the store has it not")
+        told = f"[red]missing[/red] {key}: a row names it and the store has it not"
+        console.print(told, soft_wrap=True)
     return 1 if done.missing else 0
 
 
