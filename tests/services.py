@@ -143,12 +143,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def empty_postgresql(server: str) -> str:
-    """The URL of a new database without tables on that server."""
-    name = f"empty_{secrets.token_hex(6)}"
+def empty_postgresql(server: str, template: str = "template1") -> str:
+    """The URL of a new database on that server, without tables or like another that nobody uses."""
+    name = f"lipsum_{secrets.token_hex(6)}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     engine.dispose()
     return f"{server.rsplit('/', 1)[0]}/{name}"
 
@@ -177,6 +177,20 @@ def postgresql_server() -> Iterator[str]:
 def migrated_postgresql(postgresql_server: str) -> str:
     migrate(postgresql_server)
     return postgresql_server
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """The URL of an empty, migrated database to copy, which nobody may connect to meanwhile."""
+    url = empty_postgresql(postgresql_server)
+    migrate(url)
+    return url
+
+
+def copied_postgresql(template: str) -> str:
+    """The URL of a database of one's own, empty and migrated."""
+    server, name = template.rsplit("/", 1)
+    return empty_postgresql(f"{server}/postgres", name)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from core.objects import ObjectStore
 from core.records import audit, keys, projects
 from core.records.clock import read_clock
 from tests.api_service import Service, make_settings, open_service
+from tests.unit.api.conftest import Overrides
 from tests.unit.api.tenants import OURS, THEIRS, Owned, ask, headers, own_one_of_everything
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ each_keyed_row = pytest.mark.parametrize("row", KEYED, ids=str)
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Its store is a directory, and signs addresses as S3 does; they lead nowhere."""
-    with open_service(tmp_path_factory.mktemp("service")) as opened:
+    with open_service(tmp_path_factory.mktemp("service"), **of_database()) as opened:
         directory = opened.settings.data_dir / "objects"
         store = ObjectStore(LocalStore(directory), directory, S3Store("nowhere", config=_ANYBODY))
         app = opened.client.app
