@@ -39,7 +39,7 @@ def _members(spec: JobSpec, auto: Auto) -> list[PlannedRun]:
     n_steps = int(auto.hyperparameters.n_steps)
     found: list[PlannedRun] = []
     for seed_number, seed in enumerate(spec.seeds):
-        for place, own_seed in enumerate(auto.member_seeds(seed)):
+        for place, (method, own_seed) in enumerate(auto.members(seed)):
             before = place * n_steps
-            found.append(PlannedRun(len(found), auto.member, own_seed, seed, seed_number, before))
+            found.append(PlannedRun(len(found), method, own_seed, seed, seed_number, before))
     return found
