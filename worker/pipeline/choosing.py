@@ -13,8 +13,9 @@ from core.jobs.messages import StoredModel
 from core.jobs.spec import ModelReference
 from core.learning.combine.soup import uniform
 from core.learning.evaluation import head_logits, mask_columns
+from core.learning.gated import Point, Seen, gated, points_of
 from core.learning.merging import State
-from core.learning.methods.auto import Auto, Point, Seen, gated, points_of
+from core.learning.methods.auto import Auto
 from core.learning.mixtures import VrfMixture
 from core.learning.models import Head
 from core.learning.states import head_for, put_tensors

@@ -20,18 +20,15 @@ which is why one is tried. What else was tried is in docs/decisions/auto.md.
 
 Trains, frozen and logit scale: as Lipsum-FT. Stored: a mixture of theta0 and the end kept, and that
 end as a checkpoint. Cost: k times Lipsum-FT's training; to answer, both models.
-Recipe: Lipsum-FT's, k 2, tolerance 0.5 points.
+Recipe: Lipsum-FT's, k 2, tolerance 0.25 points.
 Sources: Zhu, Cui and Zhang, NeurIPS 2024, arXiv 2411.06966 (bank, mixture, temperatures); Nam, Heo
 and Lee, ICLR 2024, arXiv 2404.00860 (what trains); Wortsman et al., ICML 2022, arXiv 2203.05482
 (the mean). The constants, h and the rule that puts them together are this service's.
-
-Shapes: N images, D features, K classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -42,15 +39,9 @@ from core.learning.methods.lipsum_ft import LipsumFT, LipsumHyperparameters
 from core.learning.randomness import generator
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from core.learning.gated import Point
 
-    from core.learning.mixtures import VrfMixture
-
-CEILINGS = tuple(step / 10 for step in range(11))  # h
 RATE_FACTOR = 3.0  # of one member's learning rate to the one's before
-MIDDLE = 1.5  # of d: where omega is a half
-WIDTH = 0.5  # of d: how slowly omega falls
-_LEAST_WIDTH = 1e-6  # where every validation image lies in the bank
 _OWN = ("n_members", "tolerance")
 
 
@@ -65,31 +56,11 @@ class AutoHyperparameters(LipsumHyperparameters):
         "times the rate before.",
     )
     tolerance: float = Field(
-        0.005,
+        0.0025,
         ge=0,
         le=1,
         description="ID validation accuracy, as a share, that may be given up for robustness.",
     )
-
-
-@dataclass(frozen=True)
-class Point:
-    """A mixture that could be kept, and what the ID validation images say of it."""
-
-    end: str
-    ceiling: float  # h
-    accuracy: float  # 0 to 1
-    moved: float  # total variation between its answers and zero-shot's, mean over images, 0 to 1
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What an end and zero-shot say of a split. Minus infinity in columns it does not hold."""
-
-    features_ND: Tensor  # the end's, L2-normalised
-    logits_NK: Tensor
-    zero_shot_logits_NK: Tensor
-    labels_N: Tensor
 
 
 class Auto(Method):
@@ -136,55 +107,3 @@ class Auto(Method):
     @classmethod
     def _replace_auto(cls, chosen: Knobs, n_train: int) -> dict[str, Any]:
         return LipsumFT._replace_auto(chosen, n_train)
-
-
-def gated(training: Seen, validation: Seen) -> VrfMixture:
-    """The end and zero-shot together, h 1: bank of training images, constants of validation ones.
-
-    Where the end corrects no training image the bank is empty and omega 1: only h says then how
-    much the end counts. Raises ValueError for no validation images.
-    """
-    from core.learning.combine.vrf import fit_vrf, zero_shot_failures
-    from core.learning.mixtures import nearest_counted, squared_distance_to_kth
-
-    bank_VD = zero_shot_failures(
-        training.features_ND,
-        training.logits_NK.argmax(dim=-1),
-        training.zero_shot_logits_NK.argmax(dim=-1),
-        training.labels_N,
-    )
-    d = 1.0
-    if len(bank_VD):
-        k = nearest_counted(len(bank_VD))
-        d = float(squared_distance_to_kth(validation.features_ND, bank_VD, k).double().mean())
-    return fit_vrf(
-        bank_VD,
-        validation.features_ND,
-        validation.logits_NK,
-        validation.zero_shot_logits_NK,
-        validation.labels_N,
-        a=MIDDLE * d,
-        b=max(WIDTH * d, _LEAST_WIDTH),
-    )
-
-
-def points_of(end: str, mixture: VrfMixture, selecting: Sequence[Seen]) -> list[Point]:
-    """A point for every ceiling. Accuracy is the mean over the splits that choose, the ID
-    validation split first among them; of that one is how far answers moved."""
-    whole, alone = replace(mixture, ceiling=1.0), replace(mixture, ceiling=0.0)
-    ends = [
-        [
-            each.probabilities(seen.features_ND, seen.logits_NK, seen.zero_shot_logits_NK)[0]
-            for each in (alone, whole)
-        ]
-        for seen in selecting
-    ]
-    moved = float((ends[0][1] - ends[0][0]).abs().sum(dim=-1).mean()) / 2
-    found = []
-    for ceiling in CEILINGS:
-        shares = [
-            float((zero_shot.lerp(mixed, ceiling).argmax(dim=-1) == seen.labels_N).double().mean())
-            for seen, (zero_shot, mixed) in zip(selecting, ends, strict=True)
-        ]
-        found.append(Point(end, ceiling, sum(shares) / len(shares), ceiling * moved))
-    return found

@@ -8,7 +8,8 @@ import torch
 
 from core.learning.architecture import Architecture
 from core.learning.calibration import confidence_matching_temperature
-from core.learning.methods.auto import CEILINGS, Auto, Point, Seen, gated, points_of
+from core.learning.gated import CEILINGS, Point, Seen, gated, points_of
+from core.learning.methods.auto import Auto
 from core.learning.methods.lipsum_ft import LipsumFT
 from core.learning.mixtures import VrfMixture
 from tests.unit.learning.fixed_step import softmax, unit
