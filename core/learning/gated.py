@@ -53,7 +53,7 @@ def gated(training: Seen, validation: Seen) -> VrfMixture:
         training.zero_shot_logits_NK.argmax(dim=-1),
         training.labels_N,
     )
-    d = 1.0
+    d = 1.0  # of no effect where the bank is empty
     if len(bank_VD):
         k = nearest_counted(len(bank_VD))
         d = float(squared_distance_to_kth(validation.features_ND, bank_VD, k).double().mean())

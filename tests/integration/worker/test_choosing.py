@@ -61,7 +61,7 @@ def test_the_point_kept_is_scored_stored_and_said(tmp_path: Path) -> None:
         assert said["seed"] == seed
         assert len(points) == 3 * len(CEILINGS)  # two members and their mean
         best = max(point["accuracy"] for point in points)
-        near = [point for point in points if point["accuracy"] >= best - 0.0025 - 1e-9]
+        near = [point for point in points if point["accuracy"] >= best - 0.005 - 1e-9]
         assert chosen == min(near, key=lambda point: point["moved"])
         (row,) = [
             r.value
