@@ -194,6 +194,14 @@ def _require_trainer(parent: Contender, reader: str) -> None:
             code="invalid_contender",
             param="methods",
         )
+    if registry()[parent.method.type].output == "mixture":
+        raise InvalidSpec(
+            f"{reader} reads {parent.label}, which makes a mixture: models that answer together "
+            "and have no weights of their own to combine. Compare it as it is, and leave this one "
+            "out.",
+            code="is_a_mixture",
+            param="methods",
+        )
 
 
 def _check_count(contender: Contender, n_seeds: int) -> None:

@@ -20,7 +20,6 @@ from core.jobs.request import JobRequest
 from core.jobs.resolve import check_job
 from core.jobs.spec import VALIDATION_FRACTION, JobSpec, ModelReference
 from core.learning.methods import registry
-from core.learning.methods.auto import Auto
 from core.records.measured import Measured
 from core.settings import Settings
 from core.validation import findings, read_json
@@ -137,8 +136,9 @@ def _stored(spec: JobSpec) -> Figure:
     if method.kind == "evaluation":
         return Figure(0, "no model is made")
     if method.kind == "training":
-        each = 1 if method is Auto else 2  # the kept step and the last one, where they differ
-        models, why = each * len(spec.seeds), "the kept and the last step's model of each seed"
+        models, why = 2 * len(spec.seeds), "the kept and the last step's model of each seed"
+        if method.output == "mixture":
+            models, why = 3 * len(spec.seeds), "each seed's model, and a mixture of it and the base"
     else:
         members = 1 + len(spec.inputs) if method.output == "mixture" else 1
         models, why = members * len(spec.seeds), "each model with its members"

@@ -27,6 +27,7 @@ omega = torch.ones(1, 1)  # how far the fine-tuned model is trusted
 if len(bank):
     distances = (features[:, None] - bank[None]).square().sum(dim=-1)
     omega = torch.sigmoid((vrf["a"] - distances.sort().values[:, [vrf["k"] - 1]]) / vrf["b"])
+omega = vrf.get("ceiling", 1.0) * omega
 tuned_part = omega * (fine_tuned / vrf["T_ft"]).softmax(dim=-1)
 probabilities = tuned_part + (1 - omega) * (zero_shot / vrf["T_zs"]).softmax(dim=-1)
 """

@@ -78,7 +78,8 @@ def load_mixture(directory: Path) -> Mixture | None:
 @dataclass(frozen=True)
 class VrfMixture:
     """VRF: a fine-tuned and a zero-shot model, mixed by each image's distance to the images that
-    zero-shot failed on (`core.learning.combine.vrf` has the formula).
+    zero-shot failed on (`core.learning.combine.vrf` has the formula). `ceiling` is the most that
+    the fine-tuned model can weigh: 1 in VRF, chosen by `core.learning.methods.auto`.
 
     Raises ValueError for constants that no mixture has.
     """
@@ -93,6 +94,7 @@ class VrfMixture:
     temperature_zero_shot: float
     temperature_fine_tuned: float
     metric: str = "sq_l2"
+    ceiling: float = 1.0
 
     def __post_init__(self) -> None:
         if self.bank_VD.ndim != 2 or not bool(self.bank_VD.isfinite().all()):
@@ -106,6 +108,8 @@ class VrfMixture:
         for name in ("b", "temperature_zero_shot", "temperature_fine_tuned"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"VRF's {name} is {getattr(self, name)}; it must be positive")
+        if not 0 <= self.ceiling <= 1:
+            raise ValueError(f"VRF's ceiling is {self.ceiling}; it must be from 0 to 1")
         if self.metric != "sq_l2":
             raise ValueError(f"VRF's metric is {self.metric!r}; only sq_l2 is known")
 
@@ -143,22 +147,25 @@ class VrfMixture:
         return weights_N1 * tuned_NK + (1.0 - weights_N1) * zero_shot_NK, weights_N
 
     def weights(self, features_ft_ND: Tensor) -> Tensor:
-        """omega (N,); 1 where the bank is empty: zero-shot then has nothing to add."""
+        """omega (N,) times the ceiling; omega is 1 where the bank is empty: zero-shot then has
+        nothing to add."""
         features_ND = widened(features_ft_ND)
         if len(self.bank_VD) == 0:
-            return features_ND.new_ones(len(features_ND))
+            return features_ND.new_full((len(features_ND),), self.ceiling)
         distances_N = squared_distance_to_kth(features_ND, self.bank_VD, self.k)
-        return torch.sigmoid(-(distances_N - self.a) / self.b)
+        return self.ceiling * torch.sigmoid(-(distances_N - self.a) / self.b)
 
     def constants(self) -> dict[str, float]:
-        """The numbers beside the bank, by the formula's names."""
-        return {
+        """The numbers beside the bank, by the formula's names; a ceiling only where there is
+        one."""
+        found = {
             "k": self.k,
             "a": self.a,
             "b": self.b,
             "T_zs": self.temperature_zero_shot,
             "T_ft": self.temperature_fine_tuned,
         }
+        return found if self.ceiling == 1 else {**found, "ceiling": self.ceiling}
 
     def save(self, directory: Path) -> None:
         """Write `vrf.safetensors`: the bank, and the constants as JSON in its metadata."""
@@ -188,6 +195,7 @@ class VrfMixture:
             float(constants["T_zs"]),
             float(constants["T_ft"]),
             str(constants["metric"]),
+            float(constants.get("ceiling", 1.0)),
         )
 
 
@@ -263,6 +271,11 @@ class OutputEnsemble:
         for weight, answer in zip(self.weights[1:], answers[1:], strict=True):
             total = total + weight * answer
         return total
+
+
+def nearest_counted(n_bank: int) -> int:
+    """k: a thousandth of the bank, and at least the nearest image."""
+    return max(1, n_bank // 1000)
 
 
 def squared_distance_to_kth(features_ND: Tensor, bank_VD: Tensor, k: int) -> Tensor:

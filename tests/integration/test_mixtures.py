@@ -32,6 +32,7 @@ from tests.integration.finished_jobs import (
     said,
     softmax,
     stored,
+    train,
 )
 
 MEMBER_FILES = {
@@ -250,6 +251,20 @@ def test_the_inference_process_gives_the_stored_predictions(
             assert [score.score for score in answer] == pytest.approx(
                 row["top_probabilities"], abs=1e-4
             )
+
+
+def test_what_auto_makes_is_served_and_used_as_its_card_says(tmp_path: Path) -> None:
+    job = train(tmp_path, "auto", seeds=(3,))
+    (model,) = stored(job.messages)
+    assert 0 < model.metrics["ceiling"] < 1  # else it would be VRF's own formula
+    rows = job.predictions(job.messages, "auto", 3, "test")[::5]
+    images = job.images(row["key"] for row in rows)
+    for image, row, answer in zip(images, rows, ask(job, model, images), strict=True):
+        found = run_snippet(job, model, image)
+        assert found[row["label"]] == pytest.approx(row["true_probability"], abs=1e-5)
+        scores = {score.label: score.score for score in answer}
+        label = ("ant", "bee", "cat")[row["label"]]
+        assert scores[label] == pytest.approx(row["true_probability"], abs=1e-4)
 
 
 def test_a_mixture_takes_the_room_of_all_its_members(

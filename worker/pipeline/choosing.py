@@ -1,26 +1,38 @@
-"""A job of `auto`: several models trained, the lines between them and zero-shot searched on ID
-validation images, one point kept."""
+"""A job of `auto`: several models trained, each mixed with zero-shot, one mixture kept by what the
+ID validation images say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
+import torch
 from torch import Tensor
 
+from core.jobs.messages import StoredModel
+from core.jobs.spec import ModelReference
 from core.learning.combine.soup import uniform
-from core.learning.combine.wise_ft import interpolate
+from core.learning.evaluation import head_logits, mask_columns
+from core.learning.gated import Point, Seen, gated, points_of
 from core.learning.merging import State
-from core.learning.methods.auto import ALPHAS, Auto, Point
+from core.learning.methods.auto import Auto
+from core.learning.mixtures import VrfMixture
 from core.learning.models import Head
-from core.learning.robustness import feature_distortion
 from core.learning.states import head_for, put_tensors
 from core.learning.trainer import TrainedState
 from worker.pipeline.checkpoints import Checkpoints
-from worker.pipeline.export import Export, accuracy_name, export_model, write_results
-from worker.pipeline.plan import planned_runs
+from worker.pipeline.data import Split, evaluation_pixels
+from worker.pipeline.export import (
+    Export,
+    accuracy_name,
+    export_checkpoint,
+    export_mixture,
+    write_results,
+)
+from worker.pipeline.material import StoredCandidate
+from worker.pipeline.mixing import Member, mixed_answers
+from worker.pipeline.plan import PlannedRun, planned_runs
 from worker.pipeline.runs import Runs
-from worker.pipeline.scoring import FeaturesOf
 from worker.pipeline.step_metrics import MetricsLog
 from worker.pipeline.workspace import Workspace
 
@@ -34,71 +46,182 @@ def run_choice(workspace: Workspace) -> None:
     method = Auto(spec.hyperparameters)
     planned = planned_runs(spec)
     runs = Runs.open(workspace)
+    runs.board.expected += len(spec.seeds)  # a mixture beside each fine-tuned model and its line
     log = MetricsLog(workspace, planned, runs.clip.device)
     with Checkpoints(workspace) as checkpoints:
-        for number, seed in enumerate(spec.seeds):
+        for number in range(len(spec.seeds)):
             members = [run for run in planned if run.seed_number == number]
-            ends = [runs.train(run, checkpoints, log.of(run)).best for run in members]
-            _choose(runs, method, ends, seed, number)
+            trained = [(run, runs.train(run, checkpoints, log.of(run)).best) for run in members]
+            _keep(runs, _choose(runs, method, trained))
     log.write()
-    write_results(workspace, runs.board, "fine_tuned")
+    write_results(workspace, runs.board, Auto.name)
 
 
-def _choose(runs: Runs, method: Auto, ends: Sequence[TrainedState], seed: int, number: int) -> None:
-    """Keep a point of the lines to these ends, scored and stored; `number` is the seed's."""
-    lines = [runs.ends_of_the_line(end) for end in ends]
-    before, like = lines[0][0], ends[0].head
-    targets = {f"member {place}": after for place, (_, after) in enumerate(lines, start=1)}
-    if len(targets) > 1:
-        targets["mean"] = uniform(list(targets.values()))
-    points = list(_points(runs, before, targets, like))
-    chosen = method.choose(points)
-    _announce(runs, points, chosen, seed)
-    kept = interpolate(before, targets[chosen.line], chosen.alpha)
-    put_tensors(runs.clip, kept)
-    head = head_for(runs.clip, kept, like)
-    runs.score_line(before, kept, head, seed)
-    workspace = runs.workspace
-    workspace.reporter.within("exporting", number / len(workspace.spec.seeds))
-    metrics = {accuracy_name(runs.data): chosen.accuracy, "alpha": chosen.alpha}
-    export = Export(
-        runs.clip, head, runs.data, runs.board, "fine_tuned", seed, number, metrics=metrics
+@dataclass(frozen=True, eq=False)
+class _End:
+    """A trained model, or the mean of several, that zero-shot may be mixed with."""
+
+    state: State
+    head: Head
+    step: int  # of all of the seed's runs together
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The mixture that is kept of a seed's, and its fine-tuned member."""
+
+    run: PlannedRun  # the seed's first
+    before: State  # theta0's tensors under the end's names
+    end: _End
+    mixture: VrfMixture
+    point: Point
+
+
+def _choose(runs: Runs, method: Auto, trained: list[tuple[PlannedRun, TrainedState]]) -> _Choice:
+    """Every end with every ceiling, by the splits that choose."""
+    run = trained[0][0]
+    before, ends = _ends(runs, trained)
+    zero_shot = _zero_shot_logits(runs)
+    points: list[Point] = []
+    mixtures: dict[str, VrfMixture] = {}
+    for name, end in ends.items():
+        put_tensors(runs.clip, end.state)
+        seen = _seen(runs, end.head, zero_shot)
+        mixtures[name] = gated(seen["train"], seen["val"])
+        selecting = [seen[split.name] for split in _validation_first(runs)]
+        points += points_of(name, mixtures[name], selecting)
+    point = method.choose(points)
+    mixture = replace(mixtures[point.end], ceiling=point.ceiling)
+    _announce(runs, points, point, mixture, run.seed)
+    return _Choice(run, before, ends[point.end], mixture, point)
+
+
+def _ends(
+    runs: Runs, trained: list[tuple[PlannedRun, TrainedState]]
+) -> tuple[State, dict[str, _End]]:
+    """Theta0's tensors, and each member's end and their mean by the names that points have."""
+    lines = [runs.ends_of_the_line(state) for _, state in trained]
+    before = lines[0][0]
+    ends = {
+        f"member {place}": _End(after, state.head, run.steps_before + state.step)
+        for place, ((run, state), (_, after)) in enumerate(zip(trained, lines, strict=True), 1)
+    }
+    if len(ends) > 1:
+        mean = uniform([after for _, after in lines])
+        last, state = trained[-1]
+        put_tensors(runs.clip, mean)
+        head = head_for(runs.clip, mean, state.head)
+        n_steps = last.steps_before + int(last.method.hyperparameters.n_steps)
+        ends["mean"] = _End(mean, head, n_steps)
+    return before, ends
+
+
+def _zero_shot_logits(runs: Runs) -> dict[str, Tensor]:
+    """Theta0's logits of the images that the choice is made by."""
+    train = _training_split(runs)
+    pixels = evaluation_pixels(runs.workspace, train, runs.clip.preprocess_config)
+    runs.board.pixels[train.name] = pixels
+    put_tensors(runs.clip, runs.theta0)
+    return {
+        split.name: _logits(runs.zero_shot(split), runs.head0, split)
+        for split in [train, *runs.data.selecting]
+    }
+
+
+def _seen(runs: Runs, head: Head, zero_shot: Mapping[str, Tensor]) -> dict[str, Seen]:
+    """What the model, which holds an end's weights, and theta0 say of these images."""
+    towers = runs.board.features_with(runs.clip)
+    found = {}
+    for split in [_training_split(runs), *runs.data.selecting]:
+        features_ND = towers(split)
+        logits_NK = _logits(features_ND, head, split)
+        labels_N = torch.from_numpy(runs.board.pixels[split.name].labels)
+        found[split.name] = Seen(features_ND, logits_NK, zero_shot[split.name], labels_N)
+    return found
+
+
+def _logits(features_ND: Tensor, head: Head, split: Split) -> Tensor:
+    """(N, K) float64, as mixtures are answered with."""
+    logits_NK = head_logits(features_ND, head.weight, head.scale)
+    return mask_columns(logits_NK, split.subset).double()
+
+
+def _validation_first(runs: Runs) -> list[Split]:
+    return sorted(runs.data.selecting, key=lambda split: split.name != "val")
+
+
+def _training_split(runs: Runs) -> Split:
+    assert runs.data.train is not None  # a training job was refused without one
+    return runs.data.train
+
+
+def _keep(runs: Runs, choice: _Choice) -> None:
+    """Score the end and its line to zero-shot, then the mixture; store the end, which is a model
+    like any other, and the mixture."""
+    end, run, workspace = choice.end, choice.run, runs.workspace
+    runs.score_line(choice.before, end.state, end.head, run.seed)
+    members = (
+        Member(runs.zero_shot, runs.head0),
+        Member(runs.board.features_with(runs.clip), end.head),
     )
-    export_model(workspace, export)
+    runs.board.score_answers(Auto.name, run.seed, mixed_answers(choice.mixture, members))
+    workspace.reporter.within("exporting", run.seed_number / len(workspace.spec.seeds))
+    accuracy = runs.selection_accuracy(end.head)
+    state = TrainedState(end.step, {}, end.head, accuracy)
+    of_end = Export(
+        runs.clip,
+        end.head,
+        runs.data,
+        runs.board,
+        "fine_tuned",
+        run.seed,
+        run.seed_number,
+        state,
+    )
+    stored = export_checkpoint(workspace, of_end)
+    export = replace(
+        of_end,
+        head=replace(runs.head0, weight=runs.head0.weight.cpu()),
+        row_name=Auto.name,
+        state=None,
+        inputs=[stored.id],
+        metrics=_metrics(runs, choice),
+    )
+    folders = {
+        "zero_shot": StoredCandidate(
+            workspace.spec.theta0.id, {}, export.head, workspace.spec.theta0
+        ),
+        "fine_tuned": StoredCandidate(stored.id, {}, end.head, _reference(stored)),
+    }
+    export_mixture(workspace, export, choice.mixture, folders)
 
 
-def _points(runs: Runs, before: State, targets: dict[str, State], like: Head) -> Iterator[Point]:
-    """Every point of every line, from the splits that choose; zero-shot itself only once."""
-    zero_shot = runs.zero_shot(runs.data.validation)
-    for name, after in targets.items():
-        for alpha in ALPHAS:
-            if alpha == 0 and name != next(iter(targets)):
-                continue
-            mixed = interpolate(before, after, alpha)
-            put_tensors(runs.clip, mixed)
-            head = head_for(runs.clip, mixed, like)
-            towers = runs.board.features_with(runs.clip)
-            features = {split.name: towers(split) for split in runs.data.selecting}
-            yield Point(
-                line=name,
-                alpha=alpha,
-                accuracy=runs.board.selection_accuracy(_found_in(features), head),
-                distortion=feature_distortion(features["val"], zero_shot).value,
-            )
+def _metrics(runs: Runs, choice: _Choice) -> dict[str, float]:
+    return {
+        accuracy_name(runs.data): choice.point.accuracy,
+        "bank": len(choice.mixture.bank_VD),
+        **choice.mixture.constants(),
+        "ceiling": choice.point.ceiling,
+    }
 
 
-def _found_in(features: dict[str, Tensor]) -> FeaturesOf:
-    return lambda split: features[split.name]
+def _reference(model: StoredModel) -> ModelReference:
+    return ModelReference(
+        id=model.id, object_key=model.object_key, sha256=model.sha256, size=model.size
+    )
 
 
-def _announce(runs: Runs, points: list[Point], chosen: Point, seed: int) -> None:
+def _announce(
+    runs: Runs, points: list[Point], chosen: Point, mixture: VrfMixture, seed: int
+) -> None:
     best = max(points, key=lambda point: point.accuracy)
+    where = " and ".join(split.name for split in runs.data.selecting)
     runs.workspace.reporter.event(
-        f"seed {seed}: alpha {chosen.alpha:g} towards {chosen.line} is kept, "
-        f"{100 * chosen.accuracy:.2f} % on "
-        f"{' and '.join(split.name for split in runs.data.selecting)}; the best of "
-        f"{len(points)} points has {100 * best.accuracy:.2f} % (alpha {best.alpha:g} towards "
-        f"{best.line})",
+        f"seed {seed}: {chosen.end} is kept, its weight up to {chosen.ceiling:g}: "
+        f"{100 * chosen.accuracy:.2f} % on {where}; the best of {len(points)} points has "
+        f"{100 * best.accuracy:.2f} % ({best.end}, {best.ceiling:g}). The bank has "
+        f"{len(mixture.bank_VD)} training images; beyond a squared distance of {mixture.a:.3g} "
+        "zero-shot weighs more",
         seed=seed,
         chosen=asdict(chosen),
         points=[asdict(point) for point in points],

@@ -107,13 +107,16 @@ def export_checkpoints(
     export_checkpoint(workspace, later)
 
 
-def export_checkpoint(workspace: Workspace, export: Export) -> None:
-    """The state of a step, whose weights the model holds, as a checkpoint usable as a model."""
+def export_checkpoint(workspace: Workspace, export: Export) -> StoredModel:
+    """The state of a step, whose weights the model holds, as a checkpoint usable as a model; what
+    was reported."""
     assert export.state is not None
     model_id, _ = _names(workspace, export)
     checkpoint_id = checkpoint_model_id(model_id, export.state.step)
     filename = f"checkpoint-seed-{export.seed}-step-{export.state.step}.tar"
-    workspace.reporter.send(_store(workspace, export, checkpoint_id, "checkpoint", filename))
+    model = _store(workspace, export, checkpoint_id, "checkpoint", filename)
+    workspace.reporter.send(model)
+    return model
 
 
 def write_results(workspace: Workspace, board: Scoreboard, result: str | None = None) -> None:

@@ -40,11 +40,10 @@ def _members(spec: JobSpec, auto: Auto) -> list[PlannedRun]:
     n_steps = int(auto.hyperparameters.n_steps)
     found: list[PlannedRun] = []
     for seed_number, seed in enumerate(spec.seeds):
-        for place, own_seed in enumerate(auto.member_seeds(seed)):
+        for place, (method, own_seed) in enumerate(auto.members(seed)):
             before = place * n_steps
             start = _start(spec, seed_number)
-            run = PlannedRun(len(found), auto.member, own_seed, seed, seed_number, before, start)
-            found.append(run)
+            found.append(PlannedRun(len(found), method, own_seed, seed, seed_number, before, start))
     return found
 
 

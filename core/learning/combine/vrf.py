@@ -118,9 +118,9 @@ def fit_vrf(
     ValueError for no images or a label without a finite logit.
     """
     from core.learning.calibration import confidence_matching_temperature
-    from core.learning.mixtures import VrfMixture, squared_distance_to_kth
+    from core.learning.mixtures import VrfMixture, nearest_counted, squared_distance_to_kth
 
-    k = max(1, len(bank_VD) // 1000)
+    k = nearest_counted(len(bank_VD))
     t_zs = confidence_matching_temperature(logits_zs_NK, labels_N)
     t_ft = confidence_matching_temperature(logits_ft_NK, labels_N)
     pairs = [

@@ -99,11 +99,15 @@ def test_nor_do_they_change_what_auto_chooses(tmp_path: Path) -> None:
         settings = make_settings(tmp_path / f"{name}-service")
         spec = job_spec(settings, tmp_path / name, method="auto", archive=archive)
         found.append(run_here(settings, spec, tmp_path / f"{name}-work", run_choice))
-    (mine,), (theirs,) = found[0].models, found[1].models
-    assert mine.metrics == theirs.metrics
-    for member in ("open_clip_model.safetensors", "head.safetensors"):
-        assert found[0].member(mine, member) == found[1].member(theirs, member)
-    accuracies = [ran.row("fine_tuned", "test", "nll").value for ran in found]
+    for mine, theirs in zip(found[0].models, found[1].models, strict=True):
+        assert mine.metrics == theirs.metrics
+        weights = [name for name in mine.members if name.endswith(".safetensors")]
+        assert weights
+        for name in weights:
+            assert found[0].member(mine, name) == found[1].member(theirs, name), name
+    (mixture,) = [model for model in found[0].models if "vrf.safetensors" in model.members]
+    assert mixture.kind == "fine_tuned"
+    accuracies = [ran.row("auto", "test", "nll").value for ran in found]
     assert accuracies[0] != accuracies[1]  # the labels did change
 
 

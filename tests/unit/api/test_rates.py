@@ -140,9 +140,10 @@ def test_what_could_not_be_written_is_not_lost(database: Database) -> None:
     project = build.project(database)
     with database.write() as session:
         key, _ = build.key(session, project)
+        other, _ = build.key(session, project)
     meter = Meter(database)
     meter.note(project, key.id)
-    meter.note(project, "key-unknown")  # the database refuses it: there is no such key
+    meter.note("proj-unknown", other.id)  # the database refuses it: there is no such project
     with pytest.raises(IntegrityError):
         meter.flush()
     with database.read() as session:
@@ -150,8 +151,21 @@ def test_what_could_not_be_written_is_not_lost(database: Database) -> None:
     meter.note(project, key.id)
     assert {name: count.requests for name, count in meter._counts.items()} == {
         key.id: 2,
-        "key-unknown": 1,
+        other.id: 1,
     }
+
+
+def test_a_key_that_went_with_its_project_stops_no_others_count(database: Database) -> None:
+    project = build.project(database)
+    with database.write() as session:
+        key, _ = build.key(session, project)
+    meter = Meter(database)
+    meter.note(project, key.id)
+    meter.note("proj-gone", "key-gone")
+    meter.flush()
+    assert meter._counts == {}
+    with database.read() as session:
+        assert usage.requests(session, project, Month.present(session)) == {key.id: 1}
 
 
 def test_the_last_counts_are_written_when_the_service_ends(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_a_combination_is_asked_of_its_parents_jobs() -> None:
             "invalid_contender",
             "a combination itself",
         ),
+        (["auto+wise_ft"], {}, "is_a_mixture", "reads auto, which makes a mixture"),
         ([{"method": {"type": "ft"}, "of": ["ft"]}], {}, "invalid_spec", "leave `of` out"),
         (
             [{"method": {"type": "wise_ft"}, "of": ["ft", "kd"]}],

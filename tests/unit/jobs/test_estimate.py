@@ -193,6 +193,12 @@ class TestFigures:
         spec = world.resolve(training_file=archive, method="auto")
         assert training_steps(spec) == 2 * 110
 
+    def test_the_automatic_choice_stores_a_mixture_and_its_fine_tuned_model(
+        self, world: World, archive: str
+    ) -> None:
+        found = estimated(world, training_file=archive, method="auto", n_seeds=2)
+        assert found.stored_bytes.value == 2 * 3 * len(b"weights of a base")
+
     def test_disk_is_counted(self, world: World, archive: str) -> None:
         found = estimated(world, training_file=archive, n_seeds=2)
         base = len(b"weights of a base")

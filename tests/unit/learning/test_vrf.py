@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,20 @@ def test_the_mixture_equals_its_formula(subset: list[int] | None) -> None:
         formula(k=2),
     ):
         assert not np.allclose(seen, mutated, rtol=1e-9, atol=1e-12)
+
+
+def test_a_ceiling_scales_the_fine_tuned_models_weight() -> None:
+    bank, features, z_ft, z_zs = given()
+    whole = mixture(bank)
+    low = replace(whole, ceiling=0.3)
+    asked = tensors(features, z_ft, z_zs)
+    (of_whole, weights), (of_low, low_weights) = (m.probabilities(*asked) for m in (whole, low))
+    zero_shot = softmax(z_zs / 1.7)
+    assert np.allclose(low_weights.numpy(), 0.3 * weights.numpy(), rtol=1e-12)
+    expected = zero_shot + 0.3 * (of_whole.numpy() - zero_shot)
+    assert np.allclose(of_low.numpy(), expected, rtol=1e-9)
+    empty = replace(low, bank_VD=torch.zeros(0, D), k=1)
+    assert empty.weights(asked[0]).tolist() == [0.3] * N
 
 
 def test_weights_forced_to_one_and_zero_give_either_models_calibrated_answer() -> None:
@@ -169,9 +184,12 @@ def test_an_empty_failure_set_trusts_fine_tuning() -> None:
 
 
 @pytest.mark.parametrize("n_bank", [V, 0])
-def test_it_is_stored_and_read_with_equal_bytes_each_time(tmp_path: Path, n_bank: int) -> None:
+@pytest.mark.parametrize("ceiling", [1.0, 0.7])
+def test_it_is_stored_and_read_with_equal_bytes_each_time(
+    tmp_path: Path, n_bank: int, ceiling: float
+) -> None:
     bank, features, z_ft, z_zs = given()
-    saved = mixture(bank[:n_bank], k=1, a=1 / 3)
+    saved = replace(mixture(bank[:n_bank], k=1, a=1 / 3), ceiling=ceiling)
     contents = set()
     for number in range(5):
         directory = tmp_path / str(number)
@@ -182,7 +200,8 @@ def test_it_is_stored_and_read_with_equal_bytes_each_time(tmp_path: Path, n_bank
     assert load_file(tmp_path / "0" / VRF_FILE)["bank"].dtype == torch.float32
     read = VrfMixture.load(tmp_path / "0")
     inputs = tensors(features, z_ft, z_zs)
-    assert read.a == 1 / 3 and read.metric == "sq_l2"
+    assert read.a == 1 / 3 and read.metric == "sq_l2" and read.ceiling == ceiling
+    assert ("ceiling" in read.constants()) == (ceiling < 1)  # VRF's own has none
     assert read.probabilities(*inputs)[0].equal(saved.probabilities(*inputs)[0])
 
 
@@ -201,6 +220,9 @@ def test_a_file_that_says_too_little_is_refused(tmp_path: Path) -> None:
         ({"k": 3}, "k is 3, and its bank has 2"),
         ({"a": np.inf}, "a is inf"),
         ({"b": 0.0}, "b is 0.0"),
+        ({"ceiling": 1.1}, "ceiling is 1.1"),
+        ({"ceiling": -0.1}, "ceiling is -0.1"),
+        ({"ceiling": np.nan}, "ceiling is nan"),
         ({"temperature_zero_shot": -1.0}, "temperature_zero_shot is -1.0"),
         ({"metric": "l2"}, "metric is 'l2'"),
     ],
