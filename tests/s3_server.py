@@ -114,6 +114,8 @@ use = egg:swift#dlo
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# The one disk is not shunned for a minute because it was full once.
+error_suppression_interval = 1
 """
 
 

@@ -21,9 +21,9 @@ class Disk:
         self._blocker = directory / ".full"
 
     def fill(self) -> None:
-        """Leaves no byte free. Does nothing to a disk that others use too."""
+        """Leaves no byte free of a disk of its own."""
         if not self.is_own:
-            return
+            raise RuntimeError(f"{self.directory} is on a disk that others use")
         with suppress(OSError), self._blocker.open("wb", buffering=0) as file:
             room = os.statvfs(self.directory)
             os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)

@@ -179,8 +179,8 @@ def fill_spool(strike: Strike) -> str:
 def skew_clock(strike: Strike) -> str:
     seconds = 2 * LEASE + 10 * strike.seconds
     offset = HOUR if strike.worker.number % 2 else -HOUR
-    strike.worker.set_clock(offset)
-    strike.stack.later(seconds, lambda: strike.worker.set_clock(0.0))
+    strike.worker.clock.set(offset)
+    strike.stack.later(seconds, lambda: strike.worker.clock.set(0.0))
     return (
         f"the clock of worker {strike.worker.number} moved by {offset:+.0f} s for {seconds:.1f} s"
     )
@@ -207,6 +207,7 @@ def drop_doorbells(strike: Strike) -> str:
     return f"doorbells of {seconds:.1f} s dropped"
 
 
+FILLS = ("fill_worker_disk", "fill_store", "fill_spool")  # need disks of their own
 KINDS: dict[str, Kind] = {
     "kill_trainer": Kind(kill_trainer, ALL, 4),
     "kill_supervisor": Kind(kill_supervisor, (*ALL, "publication"), 4),

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import KINDS, Strike
+from tests.chaos.faults import FILLS, KINDS, Strike
 from tests.chaos.schedule import Planned, schedule
 from tests.chaos.specs import Spec
 from tests.chaos.stack import Stack, Worker
@@ -77,7 +77,8 @@ class Run:
             self.struck = [Struck(**json.loads(line)) for line in lines]
             self.seconds_before = max((one.at for one in self.struck), default=0.0)
         done = {one.number for one in self.struck}
-        planned = schedule(seed, faults)
+        self.left_out = () if stack.store_disk.is_own else FILLS
+        planned = schedule(seed, faults, self.left_out)
         self._pending = [one for one in planned if one.number not in done]
         self._hits: Counter[str] = Counter(one.job for one in self.struck)
         self._most = faults // max(jobs, 1) + SPARE
@@ -189,7 +190,7 @@ class Run:
             job=job,
             attempt=trainer.attempt if trainer is not None else row.attempt if row else None,
             phase=trainer.aim if trainer is not None else row.status if row else None,
-            step=step if step is not None else row.step if row else None,
+            step=step if step is not None else self.watch.step_of(job),
             request=request.what if request is not None else None,
             did=did,
         )

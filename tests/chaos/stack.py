@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +25,7 @@ from core.objects import ObjectStore
 from core.records.engine import Database
 from core.settings import Settings
 from tests.builders import tiny_clip
+from tests.chaos.clocks import Clock
 from tests.chaos.disks import MIB, Disk
 from tests.chaos.processes import MARK, Keeper, Kept, children, end_marked, wait_until
 from tests.chaos.wire import Relay, Request
@@ -62,7 +62,7 @@ class Worker:
     database_line: Relay
     store_line: Relay
     disk: Disk
-    clock: Path
+    clock: Clock
 
     @property
     def pid(self) -> int | None:
@@ -75,11 +75,6 @@ class Worker:
         if pid is None:
             return None
         return next((child for child, words in children(pid) if module in words), None)
-
-    def set_clock(self, seconds: float) -> None:
-        """How far its time of day is from ours."""
-        with self.clock.open("r+b") as file:
-            file.write(struct.pack("d", seconds))
 
 
 class Stack:
@@ -228,11 +223,8 @@ class Stack:
         }
         settings = Settings(data_dir=directory, **{**shared, **own})
         disk = Disk(directory / "cache", 128 * MIB)
-        clock = directory / "clock"
-        clock.write_bytes(struct.pack("d", 0.0))
-        environment = child_environment(settings) | {"CHAOS_CLOCK": str(clock)}
-        folder = str(Path(__file__).parent / "clock")
-        environment["PYTHONPATH"] = f"{folder}{os.pathsep}{environment['PYTHONPATH']}"
+        clock = Clock(directory / "clock")
+        environment = clock.variables(child_environment(settings))
         log = self.folder / "logs" / f"worker-{number}.log"
         kept = Kept(f"worker-{number}", ["-m", "tests.chaos.worker"], environment, log)
         worker = Worker(number, settings, kept, database_line, store_line, disk, clock)

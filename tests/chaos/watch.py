@@ -74,6 +74,7 @@ class Watch:
     def __init__(self, stack: Stack, on_look: Callable[[Worker, Trainer], None]) -> None:
         self.trainers: dict[int, Trainer] = {}  # by worker
         self.rows: dict[str, Row] = {}
+        self._steps: dict[str, int] = {}
         self._stack = stack
         self._on_look = on_look
         self._done = threading.Event()
@@ -91,9 +92,8 @@ class Watch:
             thread.join()
 
     def step_of(self, job: str) -> int | None:
-        """The last that was reported."""
-        row = self.rows.get(job)
-        return row.step if row else None
+        """The last that was reported, also where what follows training has none."""
+        return self._steps.get(job)
 
     def _look(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
@@ -125,6 +125,8 @@ class Watch:
                 with database.read() as session:
                     for row in session.execute(statement):
                         self.rows[row.id] = Row(*row[1:])
+                        if row.phase == "training" or row.id not in self._steps:
+                            self._steps[row.id] = row.step
             except Unavailable:
                 continue
         database.close()
