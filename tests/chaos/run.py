@@ -20,9 +20,8 @@ from tests.chaos.users import Users, wait_for_all
 from tests.chaos.watch import Trainer, Watch
 from tests.chaos.wire import Request
 
-AHEAD = 40  # faults of the schedule that an opportunity is looked for among
 GAP = 1.2  # seconds between two faults
-SPARE = 6  # more faults than the average that one job may be struck by
+UNCOUNTED = ("publication", "purge")  # what few jobs would live to see if the others took all
 OUTAGE_SECONDS = 12.0  # in which nothing else that all share is taken away
 ENDING_SECONDS = 900.0  # for all jobs to end once nothing strikes any more
 
@@ -80,8 +79,10 @@ class Run:
         self.left_out = () if stack.store_disk.is_own else FILLS
         planned = schedule(seed, faults, self.left_out)
         self._pending = [one for one in planned if one.number not in done]
-        self._hits: Counter[str] = Counter(one.job for one in self.struck)
-        self._most = faults // max(jobs, 1) + SPARE
+        self._hits: Counter[str] = Counter(
+            one.job for one in self.struck if one.aim not in UNCOUNTED
+        )
+        self._most = 1 + faults // max(jobs, 1)  # in one job's phases and uploads
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._quiet_until = 0.0
@@ -151,15 +152,17 @@ class Run:
             self._quiet_until = now + GAP
             if KINDS[planned.kind].is_outage:
                 self._outage_until = now + OUTAGE_SECONDS
-            self._hits[job] += 1
+            self._hits[job] += planned.aim not in UNCOUNTED
             strike = Strike(self._stack, worker, planned.seconds, trainer, request)
             did = KINDS[planned.kind].begin(strike)
             self._note(planned, worker, job, trainer, request, did)
 
     def _choose(self, aim: str, job: str, since: float, now: float) -> Planned | None:
-        if self._over or now < self._quiet_until or self._hits[job] >= self._most:
+        if self._over or now < self._quiet_until:
             return None
-        for planned in self._pending[:AHEAD]:
+        if self._hits[job] >= self._most and aim not in UNCOUNTED:
+            return None
+        for planned in self._pending:
             if planned.aim != aim or since < planned.delay:
                 continue
             is_whole = now >= self._outage_until and self._stack.is_whole

@@ -36,7 +36,7 @@ class _Channel:
 
     client: socket.socket
     server: socket.socket
-    publishes: str | None = None  # the job that an open transaction publishes
+    publishing: list[str] = field(default_factory=list)  # by the open transaction
     loses_answer: bool = False
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Relay:
     def _forth(self, channel: _Channel) -> None:
         with suppress(OSError):
             while data := channel.client.recv(262_144):
-                request = _read(channel, data)
+                request = read(channel.publishing, data)
                 if request is not None:
                     self.on_request(request)
                     channel.loses_answer |= request.loses_answer
@@ -122,12 +122,13 @@ class Relay:
         channel.server.close()
 
 
-def _read(channel: _Channel, data: bytes) -> Request | None:
-    """What a piece of a request says, of HTTP or of PostgreSQL's protocol."""
+def read(publishing: list[str], data: bytes) -> Request | None:
+    """What a piece of a request says, of HTTP or of PostgreSQL's protocol. `publishing` is what the
+    connection's open transaction has published so far, and is kept by this."""
     method = data[:7].split(b" ", 1)[0]
     if method in (b"PUT", b"POST", b"DELETE"):
         return _of_store(method, data)
-    return _of_database(channel, data)
+    return _of_database(publishing, data)
 
 
 def _of_store(method: bytes, data: bytes) -> Request | None:
@@ -148,16 +149,13 @@ def _of_store(method: bytes, data: bytes) -> Request | None:
     return Request("artifact_upload", found[1].decode(), f"{method.decode()} {name}")
 
 
-def _of_database(channel: _Channel, data: bytes) -> Request | None:
+def _of_database(publishing: list[str], data: bytes) -> Request | None:
     """The transaction that publishes sets one status, `succeeded`: no other has that value and not
     `cancelled` beside it."""
     if b"succeeded" in data and b"cancelled" not in data:
-        job = _JOB.search(data)
-        if job is not None:
-            channel.publishes = job[0].decode()
-    if b"COMMIT" in data and channel.publishes is not None:
-        job_id, channel.publishes = channel.publishes, None
-        return Request("publication", job_id, "COMMIT")
+        publishing[:] = [job.decode() for job in _JOB.findall(data)[:1]]
+    if b"COMMIT" in data and publishing:
+        return Request("publication", publishing.pop(), "COMMIT")
     if b"ROLLBACK" in data:
-        channel.publishes = None
+        publishing.clear()
     return None
