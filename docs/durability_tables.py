@@ -63,11 +63,22 @@ def _caption(found: Mapping[str, Any]) -> str:
     methods = ", ".join(f"{count} {method}" for method, count in jobs["by_method"].items())
     struck = sum(found["faults"]["kinds"].values())
     planned = "" if struck == found["planned"] else f" of {found['planned']} planned"
+    parts = ""
+    if len(found["parts"]) > 1:
+        began = ", ".join(
+            f"after {part['at'] / 60:.0f} minutes at commit {part['commit']}"
+            for part in found["parts"][1:]
+        )
+        first = found["parts"][0]["commit"]
+        parts = f" It began at commit {first}, was interrupted and gone on with {began}."
+    left_out = ""
+    if found["left_out"]:
+        left_out = f" Left out, for want of small disks: {', '.join(found['left_out'])}."
     return (
         f"{struck} faults{planned} over {jobs['count']} jobs ({ends}; {methods}), which took "
         f"{jobs['attempts']} attempts, one of them {jobs['most_attempts']}. "
         f"`{found['command']}`, {found['seconds'] / 60:.0f} minutes; commit {found['commit']}, "
         f"{found['date']}; {machine['cores']} cores ({machine['processor']}), {machine['system']}, "
         f"Python {machine['python']}, PostgreSQL {machine['postgresql']}; load average "
-        f"{found['load'][0]} at the end."
+        f"{found['load'][0]} at the end.{parts}{left_out}"
     )

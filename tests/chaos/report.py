@@ -32,6 +32,7 @@ def document(
         "seed": options.seed,
         "seconds": round(run.seconds_of_faults),
         "planned": options.faults,
+        "parts": run.parts,
         "left_out": list(run.left_out),
         "faults": counts(run.struck),
         "jobs": jobs,

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.provenance import commit
 from tests.chaos.faults import FILLS, KINDS, Strike
 from tests.chaos.schedule import Planned, schedule
 from tests.chaos.specs import Spec
@@ -70,6 +71,7 @@ class Run:
         self.seconds_of_faults = 0.0  # from the first job to the end of the last
         self._stack = stack
         self._say = say
+        self._parts = folder / "parts.jsonl"
         self._record = folder / "faults.jsonl"
         if self._record.is_file():
             lines = self._record.read_text().splitlines()
@@ -96,12 +98,19 @@ class Run:
         return self.seconds_before + time.monotonic() - self._began
 
     @property
+    def parts(self) -> list[dict[str, Any]]:
+        """When the run began and was gone on with, and the commit that then was checked out."""
+        return [json.loads(line) for line in self._parts.read_text().splitlines()]
+
+    @property
     def n_pending(self) -> int:
         return len(self._pending)
 
     def go(self, minutes: float) -> bool:
         """Strikes until the schedule or the time is over, then waits; whether every job ended."""
         self._began = time.monotonic()
+        with self._parts.open("a") as out:
+            out.write(json.dumps({"commit": commit(), "at": self.seconds_before}) + "\n")
         self.watch.start()
         self.users.start()
         deadline = time.monotonic() + 60 * minutes
