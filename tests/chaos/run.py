@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.provenance import commit
-from tests.chaos.faults import FILLS, KINDS, Strike
+from tests.chaos.faults import FILLS, KINDS, PHASES, Strike
 from tests.chaos.schedule import Planned, schedule
 from tests.chaos.specs import Spec
 from tests.chaos.stack import Stack, Worker
@@ -42,6 +42,12 @@ class Struck:
     step: int | None
     request: str | None  # what was on the wire
     did: str
+
+    @property
+    def hit(self) -> str:
+        """What it is counted under: the phase it came to, which may be the one after that it was
+        aimed at."""
+        return str(self.phase) if self.aim in PHASES and self.phase in PHASES else self.aim
 
     def line(self) -> str:
         on_wire = f" ({self.request})" if self.request else ""
@@ -213,13 +219,13 @@ class Run:
 
 
 def counts(struck: list[Struck]) -> dict[str, Any]:
-    """Faults by kind, by aim, and of each kind by aim."""
+    """Faults by kind, by what they hit, and of each kind by what it hit."""
     table: dict[str, dict[str, int]] = {}
     for one in struck:
         row = table.setdefault(one.kind, {})
-        row[one.aim] = row.get(one.aim, 0) + 1
+        row[one.hit] = row.get(one.hit, 0) + 1
     return {
         "kinds": dict(sorted(Counter(one.kind for one in struck).items())),
-        "aims": dict(sorted(Counter(one.aim for one in struck).items())),
+        "aims": dict(sorted(Counter(one.hit for one in struck).items())),
         "table": {kind: dict(sorted(row.items())) for kind, row in sorted(table.items())},
     }
