@@ -5,7 +5,11 @@ BIN := .venv/bin
 # Good and bad requests drawn of each operation, by `make schemathesis`.
 EXAMPLES ?= 20
 
-.PHONY: setup up demo test test-all schemathesis bench-api check format clean
+# Of the schedule of `make chaos`.
+SEED ?= 0
+FAULTS ?= 210
+
+.PHONY: setup up demo test test-all chaos schemathesis bench-api check format clean
 
 setup: .venv/.ready
 
@@ -24,6 +28,12 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Hundreds of faults over dozens of jobs on real servers, in about an hour, and the report of it; a
+# short form is a part of test-all. An interrupted run says how to go on.
+chaos: setup
+	$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --record docs/results/chaos.json; \
+		status=$$?; $(BIN)/python -m docs.render; exit $$status
 
 # What the API costs on this machine: a table of ratios, and the docs' tables of it.
 bench-api: setup

@@ -26,13 +26,19 @@ from cli.tables import to_rows
 from core.learning.comparison.document import from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
-from docs import performance_tables
+from docs import durability_tables, performance_tables
 from docs.faults import faults_document
 from docs.plots import stale_plots
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-PAGES = ["README.md", "docs/demo.md", "docs/results.md", "docs/performance.md"]
+PAGES = [
+    "README.md",
+    "docs/demo.md",
+    "docs/durability.md",
+    "docs/performance.md",
+    "docs/results.md",
+]
 COMPARISONS = ["compare-demo"]  # committed documents whose plots are drawn beside them
 _BLOCK = re.compile(r"<!-- table: (?P<name>[\w-]+) -->\n.*?<!-- end table -->", re.S)
 
@@ -104,6 +110,8 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "list-jobs": ("api.json", performance_tables.list_jobs),
     "uploads": ("api.json", performance_tables.uploads),
     "watchers": ("api.json", performance_tables.watchers),
+    "chaos-checks": ("chaos.json", durability_tables.checks),
+    "chaos-faults": ("chaos.json", durability_tables.faults),
     "checkpoints": ("checkpoints.json", performance_tables.checkpoints),
 }
 

@@ -114,6 +114,8 @@ use = egg:swift#dlo
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# The one disk is not shunned for a minute because it was full once.
+error_suppression_interval = 1
 """
 
 
@@ -149,29 +151,62 @@ class S3Server:
         return name
 
 
-@contextmanager
-def private_s3() -> Iterator[S3Server]:
-    """An empty server for the block's duration; the test is skipped where none can be installed."""
-    python = _installed()
-    folder = Path(tempfile.mkdtemp(prefix="lipsum-s3-"))
-    ports = dict(zip(_KINDS, _free_ports(len(_KINDS)), strict=True))
-    processes: list[subprocess.Popen[bytes]] = []
-    try:
-        _configure(folder, python, ports)
-        for kind in _KINDS:
-            processes.append(_start(folder, python, kind))
-        for kind, process in zip(_KINDS, processes, strict=True):
-            _wait_for(process, ports[kind], folder / f"{kind}.log")
-        yield S3Server(f"http://127.0.0.1:{ports['proxy']}")
-    finally:
-        for process in reversed(processes):
+class SwiftServer:
+    """The four processes over a directory of their own, which may be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Skips where Swift can neither be found nor installed."""
+        self._folder, self._python = folder, _installed()
+        self._ports = dict(zip(_KINDS, _free_ports(len(_KINDS)), strict=True))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        _configure(folder, self._python, self._ports)
+
+    @property
+    def port(self) -> int:
+        return self._ports["proxy"]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of what runs now."""
+        return [process.pid for process in self._processes]
+
+    def start(self) -> S3Server:
+        """Returns when all four listen."""
+        self._processes = [_start(self._folder, self._python, kind) for kind in _KINDS]
+        for kind, process in zip(_KINDS, self._processes, strict=True):
+            _wait_for(process, self._ports[kind], self._folder / f"{kind}.log")
+        return S3Server(f"http://127.0.0.1:{self.port}")
+
+    def kill(self) -> None:
+        """Ends all four at once; requests under way are lost."""
+        for process in self._processes:
+            os.killpg(process.pid, signal.SIGKILL)
+        for process in self._processes:
+            process.wait()
+        self._processes = []
+
+    def stop(self) -> None:
+        """In order; what does not end by itself is killed."""
+        for process in reversed(self._processes):
             process.send_signal(signal.SIGTERM)
-        for process in processes:
+        for process in self._processes:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        self._processes = []
+
+
+@contextmanager
+def private_s3() -> Iterator[S3Server]:
+    """An empty server for the block's duration; the test is skipped where none can be installed."""
+    folder = Path(tempfile.mkdtemp(prefix="lipsum-s3-"))
+    server = SwiftServer(folder)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -198,7 +233,7 @@ def _installed() -> str:
 
 
 def _configure(folder: Path, python: str, ports: dict[str, int]) -> None:
-    (folder / "disks" / "d1").mkdir(parents=True)
+    (folder / "disks" / "d1").mkdir(parents=True, exist_ok=True)
     (folder / "launch.py").write_text(_LAUNCHER)
     (folder / "s3auth.py").write_text(_AUTHENTICATION)
     (folder / "swift.conf").write_text(

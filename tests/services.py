@@ -30,57 +30,109 @@ MLFLOW_STARTUP_SECONDS = 120.0  # it migrates a database first
 _POSTGRESQL_PLACES = ("/usr/local/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin")
 
 
+class PostgresqlServer:
+    """A server over a directory of its own, which may crash and be started again. A `durable` one
+    waits for the disk at every commit, as a server does unless it is told otherwise."""
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """Makes an empty database in `folder`, unless there is one. Skips where PostgreSQL is not
+        installed."""
+        self.port = free_port()
+        self.url = f"postgresql+psycopg://lipsum@127.0.0.1:{self.port}/postgres"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._folder, self._durable = folder, durable
+        self._program = _find("postgres")
+        self._user = _unprivileged_user(folder)  # the server refuses to run as root
+        if not (folder / "data").exists():
+            subprocess.run(
+                [
+                    *(_find("initdb"), "-D", folder / "data", "-U", "lipsum", "-A", "trust"),
+                    *("--no-sync", "-E", "UTF8"),
+                ],
+                check=True,
+                capture_output=True,
+                user=self._user,
+                cwd=folder,
+            )
+
+    def start(self) -> None:
+        """Returns when it answers, after whatever it has to recover."""
+        options = ["-c", "listen_addresses=127.0.0.1", "-k", str(self._folder)]
+        options += [] if self._durable else ["-c", "fsync=off"]
+        self.process = subprocess.Popen(
+            [self._program, "-D", self._folder / "data", "-p", str(self.port), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            cwd=self._folder,
+        )
+        _wait_for_port(self.port)
+        _wait_for_postgresql(self.url)
+
+    def crash(self) -> None:
+        """Ends all its processes at once; open transactions are lost."""
+        self._end(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        """In order, without waiting for clients to leave."""
+        self._end(signal.SIGINT)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(STARTUP_SECONDS)
+
+
+class RedisServer:
+    """A Redis that keeps nothing on disk: started again, it is empty."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """Skips where Redis is not installed."""
+        self.port = port or free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._folder, self._program = folder, _find("redis-server")
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self.process = subprocess.Popen(
+            [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+        )
+        _wait_for_port(self.port)
+
+    def stop(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.terminate()
+            process.wait(STARTUP_SECONDS)
+
+
 @contextmanager
 def private_postgresql(*, durable: bool = False) -> Iterator[str]:
-    """The URL of an empty database `postgres` on a server of its own. A `durable` one waits for
-    the disk at every commit, as a server does unless it is told otherwise."""
-    initdb, server = _find("initdb"), _find("postgres")
+    """The URL of an empty database `postgres` on a server of its own."""
     folder = Path(tempfile.mkdtemp(prefix="lipsum-postgresql-"))
-    user = _unprivileged_user(folder)  # the server refuses to run as root
-    port = free_port()
-    subprocess.run(
-        [initdb, "-D", folder / "data", "-U", "lipsum", "-A", "trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-    )
-    options = ["-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
-    options += [] if durable else ["-c", "fsync=off"]
-    process = subprocess.Popen(
-        [server, "-D", folder / "data", "-p", str(port), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        user=user,
-        cwd=folder,
-    )
-    url = f"postgresql+psycopg://lipsum@127.0.0.1:{port}/postgres"
+    server = PostgresqlServer(folder, durable=durable)
     try:
-        _wait_for_port(port)
-        _wait_for_postgresql(url)
-        yield url
+        server.start()
+        yield server.url
     finally:
-        process.send_signal(signal.SIGINT)  # fast: it does not wait for clients to leave
-        process.wait(STARTUP_SECONDS)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def private_redis(port: int | None = None) -> Iterator[str]:
-    """The URL of an empty Redis that keeps nothing on disk."""
-    port = port or free_port()
-    folder = tempfile.mkdtemp(prefix="lipsum-redis-")
-    process = subprocess.Popen(
-        [_find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
+    """The URL of an empty Redis."""
+    folder = Path(tempfile.mkdtemp(prefix="lipsum-redis-"))
+    server = RedisServer(folder, port)
     try:
-        _wait_for_port(port)
-        yield f"redis://127.0.0.1:{port}/0"
+        server.start()
+        yield server.url
     finally:
-        process.terminate()
-        process.wait(STARTUP_SECONDS)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

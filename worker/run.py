@@ -9,6 +9,7 @@ a process that ends without one was killed.
 from __future__ import annotations
 
 import argparse
+import errno
 import resource
 import sys
 import traceback
@@ -30,6 +31,8 @@ from worker.pipeline.cache import trim
 from worker.pipeline.reports import Reporter, SupervisorGone
 from worker.pipeline.workspace import Workspace
 from worker.stop_signal import StopRequested, StopSignal
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,7 +78,11 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
     except SupervisorGone:
         raise
     except Exception as fault:
-        traceback.print_exc()  # into trainer.log, which the supervisor quotes
+        _print_traceback()
+        if isinstance(fault, OSError) and fault.errno in _FULL:
+            return Failed(
+                reason="storage_error", message=f"The worker's disk is full: {fault.strerror}."
+            )
         return Failed(reason="internal", message=f"{type(fault).__name__}: {fault}")
 
 
@@ -99,11 +106,18 @@ def perform(workspace: Workspace, duty: str = "train") -> BaseModel:
     except RuntimeError as fault:
         if not isinstance(fault, DoesNotFit) and not is_out_of_memory(fault):
             raise
-        traceback.print_exc()
+        _print_traceback()
         return Failed(reason="out_of_memory", message=_too_little_memory(fault))
     track(workspace)
     _tell_memory(workspace.reporter)
     return Finished()
+
+
+def _print_traceback() -> None:
+    """Into trainer.log, which the supervisor quotes. Where its disk is full there is none: what the
+    trainer has to say must be heard all the same."""
+    with suppress(OSError):
+        traceback.print_exc()
 
 
 def _too_little_memory(fault: RuntimeError) -> str:

@@ -34,15 +34,20 @@ from worker.environment import trainer_environment
 from worker.identity import Identity
 from worker.listener import Listener
 from worker.observed import Observations
-from worker.sweeper import Sweeper
+from worker.sweeper import QUIET_SECONDS, Sweeper
 from worker.trainer_process import TRAINER_COMMAND, TrainerProcess
 from worker.waker import Waker
 
 STOP_SECONDS = 5.0  # after the grace, for the database to take the leases back
 
 
-def main(settings: Settings, command: Sequence[str] = TRAINER_COMMAND) -> int:
-    """Runs a worker until SIGTERM or SIGINT; its exit status. `command` starts a trainer."""
+def main(
+    settings: Settings,
+    command: Sequence[str] = TRAINER_COMMAND,
+    quiet_seconds: float = QUIET_SECONDS,
+) -> int:
+    """Runs a worker until SIGTERM or SIGINT; its exit status. `command` starts a trainer,
+    `quiet_seconds` are the sweeper's."""
     logging.configure(settings)
     _prepare_database(settings)
     database = Database(settings.resolved_database_url)
@@ -68,7 +73,8 @@ def main(settings: Settings, command: Sequence[str] = TRAINER_COMMAND) -> int:
             database,
             store,
             settings,
-            wake=supervisor.wake,
+            supervisor.wake,
+            quiet_seconds,
             on_storage_fault=supervisor.observations.storage_errors.inc,
         )
         sweeper.discard_leftovers(supervisor.work_directory)

@@ -44,11 +44,15 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", trainer_threads=1, device="cpu")
 
 
-def run_trainer(settings: Settings, spec: JobSpec, work: Path, duty: str) -> list[Message]:
-    """Start a real trainer as the supervisor does and read everything it reports."""
+def run_trainer(
+    settings: Settings, spec: JobSpec, work: Path, duty: str, log: Path | None = None
+) -> list[Message]:
+    """Start a real trainer as the supervisor does, printing to `log`, and read everything it
+    reports."""
     work.mkdir(parents=True, exist_ok=True)
     (work / "spec.json").write_text(spec.model_dump_json())
     ours, theirs = os.pipe()
+    output = None if log is None else log.open("ab")
     process = subprocess.Popen(
         [
             sys.executable,
@@ -67,11 +71,15 @@ def run_trainer(settings: Settings, spec: JobSpec, work: Path, duty: str) -> lis
             "--parent",
             str(os.getpid()),
         ],
+        stdout=output,
+        stderr=output,
         pass_fds=(theirs,),
         env=trainer_environment(settings),
         start_new_session=True,
     )
     os.close(theirs)
+    if output is not None:
+        output.close()
     with os.fdopen(ours, "rb") as pipe:
         messages = [decode(line) for line in pipe]
     code = process.wait(timeout=60)
@@ -81,6 +89,27 @@ def run_trainer(settings: Settings, spec: JobSpec, work: Path, duty: str) -> lis
 
 def of_type(messages: list[Message], kind: type) -> list:  # type: ignore[type-arg]
     return [message for message in messages if isinstance(message, kind)]
+
+
+def test_a_full_disk_is_said_although_nothing_can_be_printed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    plain = colour_archive(tmp_path / "colours.zip")
+    archive = tmp_path / "colours.tar.gz"
+    with zipfile.ZipFile(plain) as source, tarfile.open(archive, "w:gz") as target:
+        for name in source.namelist():
+            member = tarfile.TarInfo(name)
+            member.size = source.getinfo(name).file_size
+            target.addfile(member, io.BytesIO(source.read(name)))
+    spec = job_spec(settings, tmp_path / "inputs", archive=archive)
+    work = tmp_path / "check"
+    work.mkdir()
+    # Where the trainer decompresses the archive to, every write finds no space.
+    (work / f"{spec.datasets[0].version}.plain.part").symlink_to("/dev/full")
+    said = run_trainer(settings, spec, work, "check", log=Path("/dev/full"))
+    (failed,) = of_type(said, Failed)
+    assert (failed.reason, said[-1]) == ("storage_error", failed)
+    assert failed.message == "The worker's disk is full: No space left on device."
 
 
 def test_a_job_from_archive_to_weights(settings: Settings, tmp_path: Path) -> None:

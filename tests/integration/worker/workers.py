@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,11 +36,14 @@ def make_settings(tmp_path: Path, template: Path, **changes: Any) -> Settings:
 class Worker:
     """A running `lipsum worker`."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(
+        self, settings: Settings, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """In an environment other than the settings' own, when one is given."""
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).parent / "run_worker.py")],
-                env=child_environment(settings),
+                env=dict(environment or child_environment(settings)),
                 stdout=output,
                 stderr=output,
             )
@@ -74,10 +77,15 @@ class Worker:
 
 
 @contextmanager
-def running(settings: Settings, tmp_path: Path, name: str = "worker") -> Iterator[Worker]:
+def running(
+    settings: Settings,
+    tmp_path: Path,
+    name: str = "worker",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Worker]:
     """A worker for as long as the block lasts; its log is printed when the block fails."""
     log = tmp_path / f"{name}.log"
-    worker = Worker(settings, log)
+    worker = Worker(settings, log, environment)
     try:
         yield worker
     except BaseException:
