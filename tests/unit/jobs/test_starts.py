@@ -124,13 +124,6 @@ class TestContinued:
         )
         assert refused.code == "method_differs"
 
-    def test_automatic_choice_goes_on_from_what_it_chose(self, world: World, archive: str) -> None:
-        spec = world.resolve(training_file=archive, method={"type": "auto"})
-        job = publish(world, spec, [model_of(spec)], training_file=archive)
-        assert ids(world.resolve(training_file=archive, continue_from=job).starts) == [
-            spec.model_id
-        ]
-
     def test_a_job_that_made_a_mixture_is_refused(self, world: World, archive: str) -> None:
         spec = world.resolve(training_file=archive, method={"type": "auto"})
         mixture = model_of(spec, mixture={"zero_shot": "base:tiny"})
