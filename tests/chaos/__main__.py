@@ -95,11 +95,11 @@ def torment(
     def say(line: str) -> None:
         print(line, flush=True)
 
-    say(f"the calm run, of {len(specs)} specifications")
-    calm = calm_outcomes(folder, specs)
     stack = Stack(folder)
     finished = False
     try:
+        say(f"the calm run, of {len(specs)} specifications")
+        calm = calm_outcomes(folder, specs)
         run = Run(stack, folder, specs, seed=seed, faults=faults, jobs=jobs, say=say)
         stack.start(run.on_request)
         try:

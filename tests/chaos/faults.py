@@ -45,6 +45,7 @@ class Kind:
     aims: tuple[str, ...]
     weight: int = 1
     is_outage: bool = False  # of something that all share: one at a time
+    needs_all: bool = False  # means nothing while something is away
 
 
 def _kill(pid: int | None, number: signal.Signals = signal.SIGKILL) -> bool:
@@ -229,6 +230,6 @@ KINDS: dict[str, Kind] = {
     "fill_store": Kind(fill_store, (*WRITES, "training", "exporting"), 2, is_outage=True),
     "fill_spool": Kind(fill_spool, PHASES, 1),
     "skew_clock": Kind(skew_clock, PHASES, 3),
-    "double_doorbells": Kind(double_doorbells, PHASES, 2),
-    "drop_doorbells": Kind(drop_doorbells, PHASES, 2),
+    "double_doorbells": Kind(double_doorbells, PHASES, 2, needs_all=True),
+    "drop_doorbells": Kind(drop_doorbells, PHASES, 2, needs_all=True),
 }

@@ -173,17 +173,17 @@ class Run:
             self._note(planned, worker, job, trainer, request, did)
 
     def _choose(self, aim: str, job: str, since: float, now: float) -> Planned | None:
+        """The next of the schedule that may strike this, now."""
         if self._over or now < self._quiet_until:
             return None
         if self._hits[job] >= self._most and aim not in UNCOUNTED:
             return None
+        is_whole = now >= self._outage_until and self._stack.is_whole
         for planned in self._pending:
-            if planned.aim != aim or since < planned.delay:
-                continue
-            is_whole = now >= self._outage_until and self._stack.is_whole
-            if KINDS[planned.kind].is_outage and not is_whole:
-                continue
-            return planned
+            kind = KINDS[planned.kind]
+            may = is_whole or not (kind.is_outage or kind.needs_all)
+            if may and planned.aim == aim and since >= planned.delay:
+                return planned
         return None
 
     def _note(

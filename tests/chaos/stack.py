@@ -78,7 +78,10 @@ class Worker:
 
 
 class Stack:
-    """Make it, `start` it, and `stop` it whatever happens."""
+    """Make it (skips where a server is not installed), `start` it, and `stop` it whatever happens.
+
+    The folder is one that the database's user can reach, as it can the temporary directory.
+    """
 
     def __init__(self, folder: Path, *, workers: int = 3) -> None:
         self.folder = folder
@@ -88,12 +91,13 @@ class Stack:
             (folder / name).mkdir(parents=True, exist_ok=True)
         for path in (folder, folder / "postgresql"):
             path.chmod(0o755)  # the database's user passes through
-        self.store_disk = Disk(folder / "swift" / "disks", 1024 * MIB)
-        self.spool_disk = Disk(folder / "api" / "spool", 16 * MIB)
         os.environ[MARK] = str(folder)
         self.postgresql = PostgresqlServer(folder / "postgresql")
         self.redis = RedisServer(folder / "redis")
         self.swift = SwiftServer(folder / "swift")
+        self.store_disk = Disk(folder / "swift" / "disks", 1024 * MIB)
+        (self.store_disk.directory / "d1").mkdir(exist_ok=True)  # Swift's own, on that disk
+        self.spool_disk = Disk(folder / "api" / "spool", 16 * MIB)
         self.workers: list[Worker] = []
         self._later: list[threading.Thread] = []
         self._stopping = threading.Event()

@@ -90,7 +90,7 @@ class Users:
                     self._carry_out(asked)
             waiting = sum(self._status(asked) not in ENDED for asked in self.asked)
             wants_more = len(self.asked) < self._jobs or not self.is_enough.is_set()
-            if waiting < OUTSTANDING and wants_more:
+            if waiting < min(OUTSTANDING, self._jobs) and wants_more:
                 self._ask_for_another()
 
     def _status(self, asked: Asked) -> str:
