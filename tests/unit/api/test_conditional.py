@@ -23,6 +23,7 @@ DOWNLOADS = {
     "/v1/comparisons/{comparison_id}/report",
     "/v1/fine_tuning/jobs/{job_id}/logs",
 }
+MADE_ANEW = {"/metrics"}  # each time: a part of one has no rest
 
 
 _REQUEST = {"model": "base:tiny", "training_file": "file-1", "methods": ["ft"]}
@@ -83,7 +84,7 @@ def test_every_download_is_among_those_tested() -> None:
         responses: dict[Any, Any] = context.responses or {}
         if "GET" in (context.methods or ()) and 206 in responses:
             found.add(str(context.path_format))
-        elif "GET" in (context.methods or ()):
+        elif "GET" in (context.methods or ()) and context.path_format not in MADE_ANEW:
             assert context.response_class is not Response, f"{context.path} takes no ranges"
     assert found == DOWNLOADS
 
