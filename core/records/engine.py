@@ -120,7 +120,9 @@ def _make_engine(url: str) -> Engine:
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT,
                 "tcp_user_timeout": SILENCE_TIMEOUT,
-                "options": f"-c lock_timeout={LOCK_TIMEOUT}",
+                # Compiling a query takes a quarter of a second here, and none runs for so long:
+                # PostgreSQL would do so where its statistics make it expect many rows.
+                "options": f"-c lock_timeout={LOCK_TIMEOUT} -c jit=off",
             },
         )
     raise ValueError(
