@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 MAX_REQUIREMENTS = 8
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 _VALUE = r"[A-Za-z0-9._-]{1,63}"
-REQUIREMENT = re.compile(rf"({_NAME})(?:(=|>=|<=)({_VALUE}))?")
+_NUMBER, _UNIT = r"[0-9]{1,15}(?:\.[0-9]{1,9})?", r"[kmgtKMGT]?"
+REQUIREMENT = re.compile(rf"({_NAME})(?:(=)({_VALUE})|(>=|<=)({_NUMBER}{_UNIT}))?")
 _LABEL = re.compile(rf"({_NAME})(?:=({_VALUE}))?")
-_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmgt]?)", re.IGNORECASE)
+_AMOUNT = re.compile(rf"({_NUMBER})({_UNIT})")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -30,16 +31,6 @@ def parse_labels(text: str) -> dict[str, str]:
             raise ValueError(f"{word!r} is no label; write name or name=value")
         labels[found[1]] = found[2] or ""
     return labels
-
-
-def check_requirement(text: str) -> str:
-    """The requirement, when it is one. Raises ValueError."""
-    found = REQUIREMENT.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no requirement; write name, name=value or name>=number")
-    if found[2] in (">=", "<=") and _number(found[3]) is None:
-        raise ValueError(f"{text!r} compares with {found[3]!r}, which is no number such as 40g")
-    return text
 
 
 def one_text(requirements: Iterable[str]) -> str | None:
@@ -56,18 +47,18 @@ def _meets(labels: Mapping[str, str], requirement: str) -> bool:
     found = REQUIREMENT.fullmatch(requirement)
     if found is None:
         return False  # of a later version of the service
-    name, relation, wanted = found.groups()
+    name, is_text, text, relation, bound = found.groups()
     has = labels.get(name)
-    if has is None or relation is None:
-        return has is not None
-    if relation == "=":
-        return has == wanted
-    mine, bound = _number(has), _number(wanted)
-    if mine is None or bound is None:
+    if has is None:
         return False
-    return mine >= bound if relation == ">=" else mine <= bound
+    if relation is None:
+        return not is_text or has == text
+    mine, limit = _amount(has), _amount(bound)
+    if mine is None or limit is None:
+        return False
+    return mine >= limit if relation == ">=" else mine <= limit
 
 
-def _number(text: str) -> float | None:
-    found = _NUMBER.fullmatch(text)
+def _amount(text: str) -> float | None:
+    found = _AMOUNT.fullmatch(text)
     return None if found is None else float(found[1]) * 1024 ** _POWERS[found[2].lower()]

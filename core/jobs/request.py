@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema
 
 from core.ids import SUFFIX
 from core.jobs.integrations import MAX_INTEGRATIONS, Integration
-from core.jobs.labels import MAX_REQUIREMENTS, REQUIREMENT, check_requirement
+from core.jobs.labels import MAX_REQUIREMENTS, REQUIREMENT
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ShiftName = Annotated[str, StringConstraints(max_length=64)]
@@ -52,11 +52,7 @@ Metadata = Annotated[
 ]
 
 
-Requirement = Annotated[
-    str,
-    StringConstraints(pattern=f"^{REQUIREMENT.pattern}$"),
-    AfterValidator(check_requirement),
-]
+Requirement = Annotated[str, StringConstraints(pattern=f"^{REQUIREMENT.pattern}$")]
 Requirements = Annotated[
     list[Requirement],
     Field(
