@@ -56,8 +56,8 @@ def doom(session: Session, project_id: str, quiet_seconds: float) -> int:
     with. What a job that has not ended needs, or one that may be tried again, stays."""
     session.execute(select(Project.id).where(Project.id == project_id).with_for_update())
     needed = keys_needed(session, project_id)
-    return _doom_files(session, project_id, quiet_seconds, needed) + _doom_models(
-        session, project_id, quiet_seconds, needed
+    return sum(
+        _doom_rows(session, kind, project_id, quiet_seconds, needed) for kind in (File, Model)
     )
 
 
@@ -108,19 +108,19 @@ def keys_needed(session: Session, project_id: str) -> set[str]:
     return found
 
 
-def _doom_files(session: Session, project_id: str, quiet_seconds: float, needed: set[str]) -> int:
-    mine = (File.project_id == project_id, *_deleted(File, quiet_seconds))
-    rows = every(
-        session,
-        select(File)
-        .where(*mine, File.object_key.not_in(needed))
-        .order_by(File.deleted_at)
-        .limit(_AT_ONCE),
-        File,
-    )
+def _doom_rows(
+    session: Session,
+    kind: type[File] | type[Model],
+    project_id: str,
+    quiet_seconds: float,
+    needed: set[str],
+) -> int:
+    mine = (kind.project_id == project_id, *_deleted(kind, quiet_seconds))
+    statement = select(kind).where(*mine, kind.object_key.not_in(needed))
+    rows = every(session, statement.order_by(kind.deleted_at).limit(_AT_ONCE), kind)
     for row in rows:
-        _mark_purged(session, File, row.id)
-        if row.dataset_version is not None:
+        _mark_purged(session, kind, row.id)
+        if isinstance(row, File) and row.dataset_version is not None:
             _doom_dataset(session, project_id, row.dataset_version)
         if not _is_named(session, project_id, row.object_key):
             _insert(session, project_id, row.object_key)
@@ -142,23 +142,6 @@ def _doom_dataset(session: Session, project_id: str, version: str) -> None:
     ).first()
     if gone is not None:
         _insert(session, project_id, f"datasets/{project_id}/{version}")
-
-
-def _doom_models(session: Session, project_id: str, quiet_seconds: float, needed: set[str]) -> int:
-    mine = (Model.project_id == project_id, *_deleted(Model, quiet_seconds))
-    rows = every(
-        session,
-        select(Model)
-        .where(*mine, Model.object_key.not_in(needed))
-        .order_by(Model.deleted_at)
-        .limit(_AT_ONCE),
-        Model,
-    )
-    for row in rows:
-        _mark_purged(session, Model, row.id)
-        if not _is_named(session, project_id, row.object_key):
-            _insert(session, project_id, row.object_key)
-    return len(rows)
 
 
 def _deleted(kind: type[File] | type[Model], quiet_seconds: float) -> list[ColumnElement[bool]]:
