@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from core.jobs.messages import Message
-from core.records import datasets, jobs, leases, publishing, workers
-from tests.api_service import Service, add_base, add_key, dataset, open_service
+from core.records import datasets, jobs, leases, publishing
+from tests.api_service import Service, add_base, add_key, dataset
 from tests.service_builders import MOST, claim, results
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -84,51 +83,6 @@ def test_a_job_has_openais_shape_and_ours(service: Service, training_file: str) 
     assert job["results"] == []
     assert job["error"] is None
     assert service.client.get(f"{JOBS}/{job['id']}").json() == job
-
-
-def test_queue_positions_count_from_the_next(fresh: Service) -> None:
-    add_base(fresh.database, fresh.store)
-    file = str(fresh.upload(dataset())["id"])
-    made = [create(fresh, file) for _ in range(3)]
-    assert [job["queue_position"] for job in made] == [0, 1, 2]
-    listed = fresh.client.get(JOBS, params={"order": "asc"}).json()["data"]
-    assert [job["queue_position"] for job in listed] == [0, 1, 2]
-    assert [job["results"] for job in listed] == [None] * 3
-
-
-def test_a_job_says_what_it_asks_of_the_queue(fresh: Service) -> None:
-    add_base(fresh.database, fresh.store)
-    file = str(fresh.upload(dataset())["id"])
-    low = create(fresh, file)
-    asked = {"priority": 7, "requires": ["region=eu", "gpu-mem>=40g"]}
-    high = create(fresh, file, **asked)
-    assert (high["priority"], high["requires"]) == (7, ["gpu-mem>=40g", "region=eu"])
-    assert (low["priority"], low["requires"], low["queue_position"]) == (0, [], 0)
-    assert high["queue_position"] == 0
-    assert fresh.client.get(f"{JOBS}/{low['id']}").json()["queue_position"] == 1
-    assert fresh.client.get(f"{JOBS}/{high['id']}/spec").json().items() >= asked.items()
-
-
-def test_estimated_starts_need_a_worker_that_fits(fresh: Service) -> None:
-    add_base(fresh.database, fresh.store)
-    file = str(fresh.upload(dataset())["id"])
-    assert create(fresh, file)["estimated_start"] is None
-    with fresh.database.write() as session:
-        workers.say(session, "one", "boot", 2, "gpu-mem=24g")
-    plain, large = create(fresh, file), create(fresh, file, requires=["gpu-mem>=40g"])
-    assert plain["estimated_start"] == pytest.approx(plain["created_at"], abs=5)
-    assert large["estimated_start"] is None
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("priority", 101), ("priority", "high"), ("requires", ["gpu mem"]), ("requires", ["a>=b"])],
-)
-def test_what_a_queue_cannot_be_asked(service: Service, field: str, value: Any) -> None:
-    body = {"model": "base:tiny", "training_file": "file-x", field: value}
-    answer = service.client.post(JOBS, json=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["param"].split(".")[0] == field
 
 
 def test_pages_of_jobs(fresh: Service) -> None:
@@ -520,60 +474,3 @@ class TestRefusals:
             "one_class",
             "training_file",
         )
-
-
-class TestIntegrations:
-    def test_are_openais_and_ours(self, tmp_path: Path) -> None:
-        with open_service(tmp_path, mlflow_tracking_uri="http://mlflow.intranet:5000") as service:
-            add_base(service.database, service.store)
-            file = str(service.upload(dataset())["id"])
-            asked = [
-                {"type": "wandb", "wandb": {"project": "birds", "tags": ["a"]}},
-                {"type": "mlflow", "mlflow": {"experiment": "birds"}},
-                {"type": "tensorboard"},
-            ]
-            job = create(service, file, integrations=asked)
-            wandb, mlflow, tensorboard = job["integrations"]
-            assert wandb["wandb"]["project"] == "birds"
-            assert mlflow["mlflow"]["experiment"] == f"{service.project_id}/birds"
-            assert (tensorboard["type"], tensorboard["wandb"]) == ("tensorboard", None)
-            FineTuningJob.model_validate({**job, "method": None, "integrations": [wandb]})
-            assert create(service, file)["spec_digest"] == job["spec_digest"]  # it is the same work
-            again = service.client.get(f"{JOBS}/{job['id']}/spec").json()
-            assert again["integrations"] == [
-                {"type": "wandb", "wandb": {"project": "birds", "tags": ["a"]}},
-                {"type": "mlflow", "mlflow": {"experiment": "birds"}},
-                {"type": "tensorboard"},
-            ]
-            assert create(service, file, integrations=None)["integrations"] == []
-
-    @pytest.mark.parametrize(
-        ("asked", "code", "param"),
-        [
-            ([{"type": "mlflow"}], "integration_not_configured", "integrations.0"),
-            ([{"type": "tensorboard"}] * 2, "duplicate_integration", "integrations.1"),
-            ([{"type": "comet"}], "invalid_request", "integrations.0.type"),
-            ([{"type": "wandb"}], "invalid_request", "integrations.0"),
-            (
-                [{"type": "tensorboard", "wandb": {"project": "x"}}],
-                "invalid_request",
-                "integrations.0",
-            ),
-            (
-                [{"type": "mlflow", "mlflow": {"tracking_uri": "http://169.254.169.254"}}],
-                "invalid_request",
-                "integrations.0.mlflow.tracking_uri",
-            ),
-            (
-                [{"type": "mlflow", "mlflow": {"experiment": "../other"}}],
-                "invalid_request",
-                "integrations.0.mlflow.experiment",
-            ),
-        ],
-    )
-    def test_refusals(
-        self, service: Service, training_file: str, asked: Any, code: str, param: str
-    ) -> None:
-        body = {"model": "base:tiny", "training_file": training_file, "integrations": asked}
-        error = service.client.post(JOBS, json=body).json()["error"]
-        assert (error["code"], error["param"]) == (code, param), error
