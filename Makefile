@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/lipsum demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not servers and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not servers and not slow and not gpu"
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile

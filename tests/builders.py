@@ -117,11 +117,20 @@ def random_image(seed: int, width: int = 20, height: int = 24) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def make_trainer(name: str = "lipsum_ft", *, double: bool = False, **knobs: Any) -> Trainer:
+def make_trainer(
+    name: str = "lipsum_ft",
+    *,
+    double: bool = False,
+    device: str = "cpu",
+    repeatable: bool = False,
+    **knobs: Any,
+) -> Trainer:
     """A run of a method on `tiny_clip`, `tiny_head` and random batches."""
     clip, head, batches = tiny_clip(), tiny_head(), RandomBatches()
     if double:
         clip.model.double()
         head = replace(head, weight=head.weight.double())
         batches = RandomBatches(dtype=torch.float64)
-    return Trainer(clip, head, method(name, **knobs), batches, DrawnTexts(clip.text, 0))
+    clip.to(device)
+    texts = DrawnTexts(clip.text, 0)
+    return Trainer(clip, head, method(name, **knobs), batches, texts, repeatable=repeatable)

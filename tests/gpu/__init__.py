@@ -1,0 +1,1 @@
+"""What only a GPU can show. Without one these are skipped, and say so."""
