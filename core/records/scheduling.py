@@ -9,7 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from core.jobs import turns
@@ -222,9 +232,11 @@ def _shares(session: Session, which: Sequence[ColumnElement[bool]]) -> list[Shar
 
 
 def _queue_of(project_id: str, *columns: Any) -> Select[Any]:
+    # Written into the statement, as the index has it: a bound value might be another.
+    queued = bindparam("queued", states.WAITING, expanding=True, literal_execute=True)
     return (
         select(*columns)
-        .where(Job.project_id == project_id, *_UNHELD, Job.status.in_(states.WAITING))
+        .where(Job.project_id == project_id, *_UNHELD, Job.status.in_(queued))
         .order_by(*_ORDER)
         .limit(QUEUE_COUNTED)
     )

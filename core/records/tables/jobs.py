@@ -40,10 +40,17 @@ class Job(Base):
         partial("ix_jobs_without_metadata", "metadata IS NULL", "project_id", "created_at", "id"),
         # These are as small as what is going on, however much has ended. None begins with the
         # status: PostgreSQL takes these conditions for independent, and would rather sort the few
-        # rows it expects than walk along the queue.
+        # rows it expects than walk along the queue. Where it does so all the same (a thousand rows
+        # in order, of one status) the index has the status among its conditions.
         partial(
             "ix_jobs_waiting",  # the order of claims
             "finished_at IS NULL AND lease_token IS NULL",
+            *("project_id", "rank", "created_at", "id"),
+        ),
+        partial(
+            "ix_jobs_queued",  # places in the queue
+            "finished_at IS NULL AND lease_token IS NULL "
+            "AND status IN ('validating_files', 'queued')",
             *("project_id", "rank", "created_at", "id"),
         ),
         partial("ix_jobs_held", "lease_token IS NOT NULL", "project_id"),

@@ -4,6 +4,7 @@ from tests.services import (
     migrated_postgresql,
     migrated_sqlite,
     postgresql_server,
+    postgresql_template,
 )
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "migrated_postgresql",
     "migrated_sqlite",
     "postgresql_server",
+    "postgresql_template",
 ]
