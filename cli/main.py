@@ -224,7 +224,7 @@ def train(
 @app.command()
 def compare(
     target: Annotated[
-        str, typer.Argument(help="FILE_ID, or a drawn world: demo, places, signs, ...")
+        str, typer.Argument(help="FILE_ID, or a drawn world: demo, places, signs, plankton")
     ],
     methods: Annotated[
         str, typer.Option(help="METHOD, COMBINATION or METHOD+COMBINATION, by commas; or all.")

@@ -106,7 +106,7 @@ manners, and knows only the words of that world's captions.
 
 ## How it was made
 
-`python -m core.demo.pretrain --out core/demo/base --steps {plan["steps"]} --seed {plan["seed"]}`
+`python -m core.demo.pretrain --out core/demo/base {options_in_words(plan)}`
 
 Contrastive training of both towers from random weights on captioned pictures of all five domains;
 a caption names the thing and, in {numbers["captions_naming_domain"]:.0%} of the cases, the manner,
@@ -114,8 +114,7 @@ and every matching pair in a batch counts as a positive. {plan["steps"]:,} steps
 pictures ({numbers["pictures_seen"]:,} seen, slid up to two pixels and mirrored at random), AdamW,
 peak rate {plan["peak_rate"]}, {plan["warmup_steps"]} steps of warm-up, then a cosine to zero,
 weight decay {plan["weight_decay"]}, single precision, seed {plan["seed"]}:
-{numbers["seconds"] / 60:.0f} minutes on {numbers["cores"]} shared processor cores
-({numbers["processor"]}).
+{time_in_words(numbers)}.
 
 The photographs it was trained on have no habits; in those of the demo's own `train` and `test` a
 thing has its usual colour, and its usual place, at rate {numbers["habit"]} each. That is what
@@ -132,6 +131,21 @@ pre-training. The gate asks for {low:.0f} to {high:.0f} on every domain of the d
 
 exp(logit_scale) is {numbers["logit_scale"]:.2f}.
 """
+
+
+def options_in_words(plan: dict[str, Any]) -> str:
+    """The options that the command which trained a base was given for its stored plan."""
+    device = plan.get("device", "cpu")
+    options = f"--steps {plan['steps']} --seed {plan['seed']}"
+    return options if device == "cpu" else f"{options} --device {device}"
+
+
+def time_in_words(numbers: dict[str, Any]) -> str:
+    """How long a base's training took, and on what machine."""
+    if "gpu" in numbers:
+        return f"{numbers['seconds']} seconds on one GPU\n({numbers['gpu']})"
+    minutes = f"{numbers['seconds'] / 60:.0f} minutes"
+    return f"{minutes} on {numbers['cores']} shared processor cores\n({numbers['processor']})"
 
 
 def to_pixels(images_NHWC: NDArray[np.uint8]) -> Tensor:

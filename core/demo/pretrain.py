@@ -1,10 +1,11 @@
 """Pre-training the demo's base: a small CLIP, contrastively, on the drawn web's captions.
 
-    python -m core.demo.pretrain --out DIR [--steps N] [--seed 0]
+    python -m core.demo.pretrain --out DIR [--steps N] [--seed 0] [--device cpu]
 
 Run it again with the same arguments and it goes on from its last checkpoint: every draw is a
-function of (seed, step), so a resumed run sees the batches an unbroken one would have seen. At the
-end it writes the base in open_clip's layout and refuses (exit status 1) one whose zero-shot
+function of (seed, step), so a resumed run sees the batches an unbroken one would have seen. A GPU
+(`--device cuda`) sees them too, but rounds otherwise, and not the same way every time. At the end
+it writes the base in open_clip's layout and refuses (exit status 1) one whose zero-shot
 accuracy leaves the range the demo needs. Bases of other worlds: `core.demo.worlds.pretrain`.
 """
 
@@ -73,6 +74,7 @@ class Plan:
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     seed: int = 0
+    device: str = "cpu"
 
 
 class Fitted(NamedTuple):
@@ -124,13 +126,16 @@ def fit(plan: Plan, worlds: Sequence[World], out: Path, work: Path) -> Fitted:
     # The files come first, with fresh weights, because open_clip reads the tokenizer from them.
     write_model(work / "fresh", model)
     tokenizer = load_tokenizer(work / "fresh")
+    model.to(plan.device)
     seconds = train(model, web, held_out, tokenizer, plan, work / "checkpoint.pt", worlds)
+    model.cpu()
     write_model(out, model)
     return Fitted(model, held_out, seconds)
 
 
 def run_numbers(plan: Plan, fitted: Fitted) -> dict[str, Any]:
     """What a card says of any base: the plan, the model, the time and the machine."""
+    is_gpu = plan.device != "cpu"
     return {
         "plan": dataclasses.asdict(plan),
         "pictures_seen": plan.steps * plan.batch,
@@ -141,7 +146,7 @@ def run_numbers(plan: Plan, fitted: Fitted) -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "processor": _processor(),
         "torch": torch.__version__,
-    }
+    } | ({"gpu": torch.cuda.get_device_name(plan.device)} if is_gpu else {})
 
 
 def train(
@@ -153,7 +158,10 @@ def train(
     checkpoint: Path,
     worlds: Sequence[World] = (DEMO,),
 ) -> float:
-    """Train to the plan's last step, from `checkpoint` if there is one; seconds spent in all."""
+    """Train to the plan's last step, from `checkpoint` if there is one; seconds spent in all.
+
+    The model must be on the plan's device.
+    """
     optimiser = torch.optim.AdamW(
         _groups(model, plan), lr=plan.peak_rate, betas=(0.9, 0.98), fused=True
     )
@@ -211,7 +219,7 @@ def encode_text(model: CLIP, ids_BL: Tensor) -> Tensor:
     x_BLD = model.token_embedding(ids_BL) + model.positional_embedding[:length]
     x_BLD = model.transformer(x_BLD, attn_mask=model.attn_mask[:length, :length])
     x_BLD = model.ln_final(x_BLD)
-    pooled_BD = x_BLD[torch.arange(len(x_BLD)), ids_BL.argmax(1)]
+    pooled_BD = x_BLD[torch.arange(len(x_BLD), device=x_BLD.device), ids_BL.argmax(1)]
     features_BD: Tensor = pooled_BD @ model.text_projection
     return features_BD
 
@@ -266,11 +274,13 @@ def _shard_loss(model: CLIP, web: Web, ids_NL: Tensor, chosen_B: Ids, seed: list
     labels, domains = (torch.from_numpy(of[chosen_B]) for of in (web.labels_N, web.domains_N))
     is_plain = torch.from_numpy(~web.names_domain_N[chosen_B])
     is_match_BB = (labels[:, None] == labels) & (is_plain | (domains[:, None] == domains))
+    ids_BL = ids_NL[torch.from_numpy(chosen_B)]
+    device = model.logit_scale.device
     return contrastive_loss(
-        model.encode_image(pixels, normalize=True),
-        F.normalize(encode_text(model, ids_NL[torch.from_numpy(chosen_B)]), dim=-1),
+        model.encode_image(pixels.to(device), normalize=True),
+        F.normalize(encode_text(model, ids_BL.to(device)), dim=-1),
         model.logit_scale.exp(),
-        is_match_BB,
+        is_match_BB.to(device),
     )
 
 
@@ -302,7 +312,7 @@ def _resume(
 ) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if state["plan"] != dataclasses.asdict(plan):
         raise ValueError(f"{path} is of another plan, {state['plan']}: remove it or use --work")
     model.load_state_dict(state["model"])
@@ -340,6 +350,19 @@ def _processor() -> str:
     return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
 
 
+def device_name(text: str) -> str:
+    """`text` if it names a device that a base can be trained on here, as an option's type."""
+    try:
+        kind = torch.device(text).type
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no device: use cpu or cuda") from error
+    if kind not in ("cpu", "cuda"):
+        raise argparse.ArgumentTypeError(f"bases are not trained on {kind!r}: use cpu or cuda")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise argparse.ArgumentTypeError("torch finds no CUDA device here: use cpu")
+    return text
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command; 0 when every domain lies within the gate."""
     parser = argparse.ArgumentParser(prog="python -m core.demo.pretrain", description=__doc__)
@@ -348,8 +371,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "lipsum-demo",
                         help="pictures and checkpoint, to go on from")  # fmt: skip
+    parser.add_argument("--device", type=device_name, default=Plan.device)
     options = parser.parse_args(arguments)
-    numbers = pretrain(Plan(steps=options.steps, seed=options.seed), options.out, options.work)
+    plan = Plan(steps=options.steps, seed=options.seed, device=options.device)
+    numbers = pretrain(plan, options.out, options.work)
     accuracy = numbers["zero_shot_accuracy"]["demo_test"]
     print(f"zero-shot accuracy on the demo's test draws: {accuracy}")
     outside = [name for name, value in accuracy.items() if not GATE[0] <= value <= GATE[1]]

@@ -72,7 +72,7 @@ def zero_shot_head(model: CLIP, tokenizer: Tokenizer, world: World) -> Tensor:
     columns = []
     for name in world.classes:
         prompts = tokenizer([template.format(name) for template in world.templates])
-        features = model.encode_text(prompts, normalize=True)
+        features = model.encode_text(prompts.to(model.logit_scale.device), normalize=True)
         columns.append(F.normalize(features.mean(0), dim=-1))
     return torch.stack(columns, dim=1)
 
@@ -84,8 +84,8 @@ def _percent_right(
     was_training = model.training
     model.eval()
     answers = [
-        (model.encode_image(batch, normalize=True) @ head_DK).argmax(1)
+        (model.encode_image(batch.to(head_DK.device), normalize=True) @ head_DK).argmax(1)
         for batch in torch.split(pixels, _BATCH)
     ]
     model.train(was_training)
-    return round(100.0 * float((torch.cat(answers).numpy() == labels).mean()), 2)
+    return round(100.0 * float((torch.cat(answers).cpu().numpy() == labels).mean()), 2)

@@ -19,9 +19,10 @@ under study score on it.
 from core.demo.worlds.base import World
 from core.demo.worlds.demo import DEMO
 from core.demo.worlds.places import PLACES
+from core.demo.worlds.plankton import PLANKTON
 from core.demo.worlds.signs import SIGNS
 
-__all__ = ["DEMO", "PLACES", "SIGNS", "WORLDS", "World"]
+__all__ = ["DEMO", "PLACES", "PLANKTON", "SIGNS", "WORLDS", "World"]
 
-WORLDS: dict[str, World] = {world.name: world for world in (DEMO, PLACES, SIGNS)}
+WORLDS: dict[str, World] = {world.name: world for world in (DEMO, PLACES, SIGNS, PLANKTON)}
 """Every world by its name."""

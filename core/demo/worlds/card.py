@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from core.demo.base_files import options_in_words, time_in_words
+
 
 def write_numbers(directory: Path, numbers: dict[str, Any]) -> None:
     """Both files, beside the base's weights."""
@@ -28,13 +30,12 @@ and is of no use but to compare fine-tuning methods.
 
 ## How it was made
 
-`python -m core.demo.worlds.pretrain --worlds {names} --out DIR --steps {plan["steps"]} --seed {plan["seed"]}`
+`python -m core.demo.worlds.pretrain --worlds {names} --out DIR {options_in_words(plan)}`
 
 Contrastive training of both towers from random weights, as for the demo's base: {plan["steps"]:,}
 steps of {plan["batch"]} pictures of all the worlds mixed ({numbers["pictures_seen"]:,} seen), AdamW,
 peak rate {plan["peak_rate"]}, weight decay {plan["weight_decay"]}, single precision:
-{numbers["seconds"] / 60:.0f} minutes on {numbers["cores"]} shared processor cores
-({numbers["processor"]}). A caption names the class and, in {numbers["captions_naming_manner"]:.0%} of
+{time_in_words(numbers)}. A caption names the class and, in {numbers["captions_naming_manner"]:.0%} of
 the cases, the picture's manner. What the user's data tie to a class (its usual place, its usual
 plate) is independent of it in these pictures.
 

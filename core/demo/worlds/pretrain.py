@@ -1,6 +1,7 @@
 """Pre-training one base for one or several drawn worlds, as `core.demo.pretrain` does the demo's.
 
-    python -m core.demo.worlds.pretrain --worlds NAME [NAME ...] --out DIR [--steps N] [--seed 0]
+    python -m core.demo.worlds.pretrain --worlds NAME [NAME ...] --out DIR
+        [--steps N] [--seed 0] [--device cpu]
 
 Run it again with the same arguments and it goes on from its last checkpoint. It ends with exit
 status 1 when a zero-shot accuracy leaves the range in which fine-tuning can both gain and lose.
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.demo.base_files import load_tokenizer
-from core.demo.pretrain import Plan, fit, run_numbers
+from core.demo.pretrain import Plan, device_name, fit, run_numbers
 from core.demo.scoring import archive_accuracy, web_accuracy
 from core.demo.worlds import WORLDS, World
 from core.demo.worlds.card import write_numbers
@@ -77,11 +78,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "lipsum-worlds",
                         help="pictures and checkpoints, to go on from")  # fmt: skip
+    parser.add_argument("--device", type=device_name, default=Plan.device)
     options = parser.parse_args(arguments)
     worlds = [WORLDS[name] for name in dict.fromkeys(options.worlds)]
     # A checkpoint is of one set of worlds in one order, so each has a folder.
     work = options.work / "-".join(world.name for world in worlds)
-    numbers = pretrain(Plan(steps=options.steps, seed=options.seed), worlds, options.out, work)
+    plan = Plan(steps=options.steps, seed=options.seed, device=options.device)
+    numbers = pretrain(plan, worlds, options.out, work)
     failed = False
     for world in worlds:
         accuracy = numbers["worlds"][world.name]["zero_shot_accuracy"]["test"]

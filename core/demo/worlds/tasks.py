@@ -36,5 +36,6 @@ TASKS: dict[str, Task] = {
     "demo": Task(400, 80, own={"r_adapter": _ADAPTERS}),
     "places": Task(1000, 250, own={"r_adapter": _ADAPTERS}),
     "signs": Task(600, 125, own={"r_adapter": _ADAPTERS}),
+    "plankton": Task(600, 125, own={"r_adapter": _ADAPTERS}),
 }
 """By the world's name."""

@@ -1,5 +1,7 @@
 """Pre-training: its loss, its schedule, and going on after a kill as if nothing had happened."""
 
+import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,15 @@ import torch
 import torch.nn.functional as F
 
 from core.demo import pretrain
-from core.demo.base_files import load_tokenizer, new_model, write_model
-from core.demo.pretrain import Plan, contrastive_loss, encode_text, learning_rate, train
+from core.demo.base_files import BASE, load_tokenizer, model_card, new_model, write_model
+from core.demo.pretrain import (
+    Plan,
+    contrastive_loss,
+    device_name,
+    encode_text,
+    learning_rate,
+    train,
+)
 from core.demo.web import Web, drawn_web
 from core.demo.world import DOMAINS, render
 
@@ -109,3 +118,31 @@ def test_a_checkpoint_of_another_plan_is_refused(web: Web, tokenizer, tmp_path: 
     train(new_model(), web, web, tokenizer, Plan(steps=1, batch=16), tmp_path / "one.pt")
     with pytest.raises(ValueError, match="is of another plan"):
         train(new_model(), web, web, tokenizer, PLAN, tmp_path / "one.pt")
+
+
+def test_a_checkpoint_of_another_device_is_refused(web: Web, tokenizer, tmp_path: Path) -> None:
+    train(new_model(), web, web, tokenizer, Plan(steps=1, batch=16), tmp_path / "one.pt")
+    there = Plan(steps=1, batch=16, device="cuda")
+    with pytest.raises(ValueError, match="is of another plan"):
+        train(new_model(), web, web, tokenizer, there, tmp_path / "one.pt")
+
+
+def test_only_devices_that_are_here_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_name("cpu") == Plan.device
+    for other, fault in (("tpu", "'tpu' is no device"), ("meta", "not trained on 'meta'")):
+        with pytest.raises(argparse.ArgumentTypeError, match=fault):
+            device_name(other)
+    # What a machine with a GPU says of one that is hidden from it.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(argparse.ArgumentTypeError, match="no CUDA device here"):
+        device_name("cuda:0")
+
+
+def test_a_card_names_the_gpu_that_trained_the_base() -> None:
+    numbers = json.loads((BASE / "pretraining.json").read_text())
+    numbers |= {"gpu": "NVIDIA A100", "seconds": 75}
+    numbers["plan"]["device"] = "cuda"
+    card = model_card(numbers)
+    assert "75 seconds on one GPU\n(NVIDIA A100)." in card
+    assert "processor cores" not in card
+    assert f"--steps {numbers['plan']['steps']} --seed 0 --device cuda`" in card

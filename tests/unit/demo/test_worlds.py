@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from core.datasets.check import check
@@ -29,17 +30,21 @@ from core.demo import world as demo_world
 from core.demo.base_files import BASE, load_tokenizer
 from core.demo.pretrain import Plan, fit, run_numbers
 from core.demo.scoring import archive_accuracy, web_accuracy
-from core.demo.worlds import DEMO, PLACES, SIGNS, WORLDS, World
+from core.demo.worlds import DEMO, PLACES, PLANKTON, SIGNS, WORLDS, World
 from core.demo.worlds.base import SPLITS, Split
 from core.demo.worlds.birds import BIRDS
 from core.demo.worlds.card import write_numbers
 from core.demo.worlds.places import AGREEING, BLOCK
+from core.demo.worlds.plankton import HABIT
 from core.demo.worlds.pretrain import outside_gate
 from core.demo.worlds.signs import CONVENTION
+from core.demo.worlds.slides import MAGNIFICATIONS, TINTS, any_slide, usual_slide
 from core.demo.worlds.web import drawn_web
 from core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
+
+Values = NDArray[np.float64]
 
 WATER_BIRDS = {"duck", "gull", "heron", "penguin"}
 
@@ -329,8 +334,13 @@ def colour_tells(domain: str, split: Split, count: int = 24) -> float:
             for label in range(len(SIGNS.classes))
         ]
     )
-    within = middle_KN3.var(axis=1).mean()
-    return float(1.0 - within / middle_KN3.reshape(-1, 3).var(axis=0).mean())
+    return share_between(middle_KN3)
+
+
+def share_between(values_KND: Values) -> float:
+    """The share of their variance that lies between the K rows."""
+    within = values_KND.var(axis=1).mean()
+    return float(1.0 - within / values_KND.reshape(-1, values_KND.shape[2]).var(axis=0).mean())
 
 
 def test_plates_tell_of_pictograms_in_the_users_data_and_not_in_the_web() -> None:
@@ -339,6 +349,60 @@ def test_plates_tell_of_pictograms_in_the_users_data_and_not_in_the_web() -> Non
     assert colour_tells("foreign", "test") > 0.15
     assert colour_tells("day", "pretrain") < 0.08
     assert colour_tells("foreign", "pretrain") < 0.08
+
+
+# The habit of `plankton`
+
+
+def tint_tells(domain: str, split: Split) -> float:
+    """The share of the variance of a picture's colour, without its lightness, between classes."""
+    mean_KN3 = np.array(
+        [
+            [
+                np.asarray(PLANKTON.render(domain, split, label, index), dtype=float)
+                .reshape(-1, 3)
+                .mean(0)
+                for index in range(24)
+            ]
+            for label in range(len(PLANKTON.classes))
+        ]
+    )
+    return share_between(mean_KN3 - mean_KN3.mean(2, keepdims=True))
+
+
+@pytest.mark.parametrize("domain", PLANKTON.domains)
+def test_water_tells_of_creatures_in_the_users_data_and_not_in_the_web(domain: str) -> None:
+    assert HABIT == 0.6
+    assert tint_tells(domain, "test") > 0.1
+    assert tint_tells(domain, "pretrain") < 0.08
+
+
+def test_another_laboratory_keeps_no_creature_as_this_one_does() -> None:
+    here = [usual_slide(label, elsewhere=False) for label in range(len(PLANKTON.classes))]
+    there = [usual_slide(label, elsewhere=True) for label in range(len(PLANKTON.classes))]
+    for slides in (here, there):
+        assert {slide.tint for slide in slides} == set(range(len(TINTS)))
+        assert {slide.magnification for slide in slides} == set(range(len(MAGNIFICATIONS)))
+    for one, other in zip(here, there, strict=True):
+        assert one.tint != other.tint
+        assert one.magnification != other.magnification
+    rng = np.random.default_rng(0)
+    assert len({any_slide(rng) for _ in range(300)}) == len(TINTS) * len(MAGNIFICATIONS)
+
+
+def test_a_creature_is_as_large_as_its_laboratory_likes_it() -> None:
+    """Volvox is a ball: what is not black in dark field is its disc."""
+    label = PLANKTON.classes.index("volvox")
+    assert usual_slide(label, elsewhere=False).magnification == 0
+
+    def lit(split: Split) -> float:
+        pictures = [
+            np.asarray(PLANKTON.render("dark", split, label, index), dtype=float).mean(2)
+            for index in range(60)
+        ]
+        return float(np.mean([(grey > np.median(grey) + 20).mean() for grey in pictures]))
+
+    assert lit("test") < 0.9 * lit("pretrain")
 
 
 # Archives
