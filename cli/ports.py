@@ -7,10 +7,22 @@ import socket
 from core.settings import Settings
 
 
+_NAMES = ("port", "serving_port")
+
+
+def any_ports(settings: Settings) -> dict[str, int]:
+    """Free ports, others than those of any service that starts at the same moment."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind((settings.host, 0))
+        ports = (int(probe.getsockname()[1]) for probe in (one, other))
+        return dict(zip(_NAMES, ports, strict=True))
+
+
 def free_ports(settings: Settings) -> dict[str, int]:
     """The settings' own ports, or free ones where something else listens there."""
     chosen = {}
-    for name in ("port", "serving_port"):
+    for name in _NAMES:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

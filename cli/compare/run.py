@@ -17,7 +17,7 @@ from rich.table import Table
 from cli.client import make_client
 from cli.compare import worlds
 from cli.jobs import POLL_SECONDS, said_plainly, upload
-from cli.ports import free_ports
+from cli.ports import any_ports
 from cli.provenance import commit, machine
 from cli.service import NotReady, Service
 from cli.tables import wide_console
@@ -65,7 +65,7 @@ def compare(
         body |= {"model": model, "training_file": target}
         client = make_client()
         return _follow(client, _create(client, body), console, out, record, origin)
-    settings = settings.model_copy(update=free_ports(settings))
+    settings = settings.model_copy(update=any_ports(settings))
     directory = settings.data_dir.resolve() / "worlds"
     directory.mkdir(parents=True, exist_ok=True)
     try:
