@@ -6,7 +6,6 @@ import socket
 
 from core.settings import Settings
 
-
 _NAMES = ("port", "serving_port")
 
 

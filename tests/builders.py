@@ -13,6 +13,7 @@ from PIL import Image
 from core.learning.methods import registry
 from core.learning.methods.base import TrainingMethod
 from core.learning.models import Clip, Head
+from core.learning.processes import Processes
 from core.learning.random_text import DrawnTexts
 from core.learning.trainer import Trainer
 
@@ -108,7 +109,8 @@ class RandomBatches:
         draws = torch.Generator().manual_seed(1000 + step)
         images = torch.randn(self._shape, generator=draws)
         labels = torch.randint(0, self._n_classes, (self._shape[0],), generator=draws)
-        return images.to(self._dtype), labels
+        mine = Processes.current().share(len(labels))
+        return images[mine].to(self._dtype), labels
 
 
 def random_image(seed: int, width: int = 20, height: int = 24) -> Image.Image:

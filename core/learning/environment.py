@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 
+from core.learning.processes import Processes
+
 Facts = dict[str, str | int]
 
 
 def environment(device: torch.device) -> Facts:
-    """Library versions, threads and processors of this process, on this device."""
+    """Library versions, threads, fellows and processors of this process, on this device."""
     found: Facts = {
         "lipsum": version("lipsum"),
         "torch": torch.__version__,
@@ -22,6 +24,9 @@ def environment(device: torch.device) -> Facts:
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
+    count = Processes.current().count
+    if count > 1:
+        found["processes"] = count
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
         found["cuda"] = torch.version.cuda or ""

@@ -28,6 +28,7 @@ from torchvision.transforms import InterpolationMode, ToTensor
 from torchvision.transforms.v2 import functional as transforms
 
 from core.learning.class_balance import balanced_samples
+from core.learning.processes import Processes
 from core.learning.randomness import batch_samples, generator
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # of a random crop, width over height
@@ -157,7 +158,7 @@ class AugmentedBatches:
     """The batches of a training run: random resized crop, bicubic, and a horizontal flip.
 
     Every draw is a pure function of (seed, step, position in the batch); one thread prepares
-    the next step while the tower works on this one.
+    the next step while the tower works on this one. Of several processes each makes its share.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class AugmentedBatches:
         self._flip_probability = flip_probability
         self._balanced = balanced
         self._side = _side(config)
+        self._processes = Processes.current()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="augmentation")
         self._ahead: dict[int, Future[tuple[Tensor, Tensor]]] = {}
 
@@ -188,17 +190,19 @@ class AugmentedBatches:
         return now.result()
 
     def make(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of a step, made now: images (B, 3, S, S) float32 and labels (B,)."""
+        """The batch of a step, made now: this process's share of the images (B, 3, S, S) float32,
+        and all labels (B,)."""
         samples = self._samples(step)
+        mine = range(len(samples))[self._processes.share(len(samples))]
         draws = generator(self._seed, "augmentation", step)
         tops, lefts, heights, widths = random_crops(
             draws, self._pixels.heights[samples], self._pixels.widths[samples], self._crop_scale_min
         )
         flips = draws.random(len(samples)) < self._flip_probability
-        crops = torch.empty(len(samples), 3, self._side, self._side, dtype=torch.uint8)
-        for i, sample in enumerate(samples):
+        crops = torch.empty(len(mine), 3, self._side, self._side, dtype=torch.uint8)
+        for place, i in enumerate(mine):
             crop = transforms.resized_crop(
-                self._pixels.image(int(sample)),
+                self._pixels.image(int(samples[i])),
                 int(tops[i]),
                 int(lefts[i]),
                 int(heights[i]),
@@ -207,7 +211,7 @@ class AugmentedBatches:
                 interpolation=InterpolationMode.BICUBIC,
                 antialias=True,
             )
-            crops[i] = crop.flip(-1) if flips[i] else crop
+            crops[place] = crop.flip(-1) if flips[i] else crop
         images = normalise(crops.permute(0, 2, 3, 1), self._config)
         return images, torch.from_numpy(self._pixels.labels[samples])
 

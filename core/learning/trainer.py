@@ -38,7 +38,8 @@ class Batches(Protocol):
     """Where a run's images come from: a pixel store, or a file read by `lipsum verify`."""
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised images (B, 3, S, S) float32 and labels (B,) int64 of one step."""
+        """Normalised images (B, 3, S, S) float32 and labels (B,) int64 of one step. Where several
+        processes share it, only this one's share of the images, but all labels."""
 
 
 class Keeper(Protocol):
@@ -183,11 +184,11 @@ class Trainer:
     ) -> TrainingRun:
         """All remaining steps; the state with the best validation accuracy, earliest on ties.
 
-        Raises `LossNotFinite` with the step, and `core.learning.memory.DoesNotFit`.
+        Raises `LossNotFinite` with the step, `core.learning.memory.DoesNotFit` and
+        `core.learning.processes.CameApart`.
         """
         total = self.schedule.total_steps
-        if self.student.clip.device.type == "cuda" and self.next_step < total:
-            self.probe()
+        self._probe_a_gpu()
         validation_steps = evaluation_steps(total, self.recipe.n_evaluations)
         pending: list[dict[str, Tensor]] = []
         last: TrainedState | None = None
@@ -203,8 +204,20 @@ class Trainer:
                 last = self._validate(validate if validating else None)
             if keeper is not None and keeping:
                 keeper.keep(self)
+        self.processes.require_same(self._trained)
         last = self.state(None) if last is None else last
         return TrainingRun(self.best or last, last, self.validations)
+
+    def follow(self) -> None:
+        """All remaining steps, in a process that takes its share of another's run. That one reports
+        them, scores and keeps what comes of them.
+
+        Raises `core.learning.processes.CameApart`.
+        """
+        self._probe_a_gpu()
+        while self.next_step < self.schedule.total_steps:
+            self.train_step()
+        self.processes.require_same(self._trained)
 
     def state(self, validate: Validate | None = None) -> TrainedState:
         """A copy of the finished model as it would be now, scored if asked."""
@@ -232,6 +245,10 @@ class Trainer:
         finally:
             student.put(kept)
             self.method.resume_training(student)
+
+    def _probe_a_gpu(self) -> None:
+        if self.student.clip.device.type == "cuda" and self.next_step < self.schedule.total_steps:
+            self.probe()
 
     def _step(self) -> dict[str, Tensor]:
         number = self.next_step
@@ -301,7 +318,7 @@ class Trainer:
         mine = self.processes.share(len(labels))
         alone = self.processes.count == 1
         if self.method.couples_batch and not (alone and micro >= len(labels)):
-            parts = self._backward_coupled(number, images[mine], labels, micro)
+            parts = self._backward_coupled(number, images, labels, micro)
             shared = []  # each process has computed the whole batch's loss
         else:
             parts = self._accumulate(number, images, labels, mine, micro)
@@ -331,14 +348,14 @@ class Trainer:
         batch_size = len(labels)
         totals: dict[str, Tensor] = {}
         random_texts: dict[tuple[int, int], Tensor] = {}
-        for start in range(mine.start, mine.stop, micro):
-            part = slice(start, min(start + micro, mine.stop))
+        for start in range(0, len(images), micro):
+            part = slice(start, min(start + micro, len(images)))
             step = DirectStep(
                 self.surroundings,
                 number,
                 images[part],
-                labels[part],
-                offset=start,
+                labels[mine][part],
+                offset=mine.start + start,
                 batch_size=batch_size,
                 random_texts=random_texts,
             )

@@ -11,6 +11,7 @@ from core.learning.methods import registry
 from core.learning.methods.base import TrainingMethod
 from core.learning.trainer import StepReport, Trainer
 from tests.builders import make_trainer
+from tests.unit.learning.process import EPSILON
 
 TRAINING = [name for name, kind in registry().items() if issubclass(kind, TrainingMethod)]
 STEPS = 6
@@ -18,7 +19,10 @@ STEPS = 6
 
 @pytest.mark.parametrize("name", TRAINING)
 def test_a_gpu_computes_what_the_cpu_does_in_float64(name: str) -> None:
-    here, there = (make_trainer(name, double=True, device=d) for d in ("cpu", "cuda"))
+    here, there = (
+        make_trainer(name, double=True, device=device, epsilon=EPSILON)
+        for device in ("cpu", "cuda")
+    )
     for _ in range(STEPS):
         expected, found = here.train_step(), there.train_step()
         for value in ("loss", "gradient_norm"):
