@@ -126,7 +126,7 @@ def _train(
     for pixels in splits.values():
         features = split_features(clip, clip.visual, pixels)
         logits = head_logits(features, run.best.head.weight, run.best.head.scale)
-        score(logits, torch.from_numpy(pixels.labels), pixels.keys)
+        score(logits, torch.from_numpy(pixels.labels), pixels.keys, None)
     save_directory(clip, target)
     save_head(run.best.head, target)
     return run.validations
