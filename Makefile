@@ -9,7 +9,7 @@ EXAMPLES ?= 20
 SEED ?= 0
 FAULTS ?= 210
 
-.PHONY: setup up demo test test-all chaos schemathesis bench-api check format clean
+.PHONY: setup up demo test test-all chaos schemathesis bench-api bench-jobs check format clean
 
 setup: .venv/.ready
 
@@ -38,6 +38,11 @@ chaos: setup
 # What the API costs on this machine: a table of ratios, and the docs' tables of it.
 bench-api: setup
 	$(BIN)/python -m benchmarks.api --record docs/results/api.json
+	$(BIN)/python -m docs.render
+
+# What the service costs jobs, in the same way, in about forty minutes.
+bench-jobs: setup
+	$(BIN)/python -m benchmarks.jobs --record docs/results/jobs.json
 	$(BIN)/python -m docs.render
 
 # The whole OpenAPI document against a running service; a part of test-all, here with its reports.

@@ -7,7 +7,7 @@ earlier under another id. Of a hundred jobs two wait for a worker, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,22 +46,26 @@ def fill(running: Service, size: int) -> None:
     """So many jobs, a multiple of ORIGINALS, in the service's empty database; three in five are
     its own project's."""
     database = running.api.database
-    copied = _rows_of(database, _originals(running))
-    copies = size // ORIGINALS - 1
-    indexes = [index for column in copied for index in column.table.indexes]
-    with _bulk_connection(database.engine) as connection:
+    copy_rows(database.engine, _rows_of(database, _originals(running)), size // ORIGINALS - 1)
+
+
+def copy_rows(engine: Engine, rows: Mapping[Column[str], Sequence[str]], copies: int) -> None:
+    """So many copies of the rows whose columns, which their primary keys begin with, have one of
+    these values: each a hundred minutes earlier than the one before, under other ids."""
+    indexes = [index for column in rows for index in column.table.indexes]
+    with _bulk_connection(engine) as connection:
         with connection.begin():
             for index in indexes:  # made anew afterwards, which is several times faster
                 index.drop(connection)
         for last in range(copies, 0, -_COPIES_AT_ONCE):  # the oldest first, as they would have come
             first = max(1, last - _COPIES_AT_ONCE + 1)
             with connection.begin():
-                for column, values in copied.items():
+                for column, values in rows.items():
                     _copy(connection, column, values, first, last)
         with connection.begin():
             for index in indexes:
                 index.create(connection)
-    _tidy(database.engine)
+    tidy(engine)
 
 
 def _originals(running: Service) -> list[str]:
@@ -186,7 +190,7 @@ def _copied(column: Column[Any], number: Column[int]) -> ColumnElement[Any]:
     return column
 
 
-def _tidy(engine: Engine) -> None:
+def tidy(engine: Engine) -> None:
     """What PostgreSQL does by itself a while after so many rows came."""
     if engine.dialect.name != "postgresql":
         return

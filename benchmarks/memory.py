@@ -10,6 +10,11 @@ def resident(pid: int | str = "self") -> int:
     return _status(pid, "VmRSS")
 
 
+def anonymous(pid: int | str = "self") -> int:
+    """Bytes of it that are the process's own, and no file's."""
+    return _status(pid, "RssAnon")
+
+
 def peak(pid: int | str = "self") -> int:
     """The most that it ever was."""
     return _status(pid, "VmHWM")

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.figures import MIB, NAMES, PAGES, figures, mb, ms, thousands, upload_ratio
+from benchmarks.figures import (
+    MIB,
+    NAMES,
+    PAGES,
+    Figure,
+    figures,
+    mb,
+    ms,
+    thousands,
+    upload_ratio,
+)
 from core.learning.report import markdown_table
 
 _MET = {True: "yes", False: "**no**", None: ""}
@@ -15,11 +25,13 @@ _MET = {True: "yes", False: "**no**", None: ""}
 def targets(text: str) -> str:
     """Every figure beside its target, and what it was measured on."""
     document = json.loads(text)
+    return figures_table(document, figures(document["parts"]))
+
+
+def figures_table(document: Mapping[str, Any], lines: Sequence[Figure]) -> str:
+    """The lines, and what they were measured on."""
     header = ["what", "measured", "target", "met"]
-    rows = [
-        [line.what, line.measured, line.target, _MET[line.met]]
-        for line in figures(document["parts"])
-    ]
+    rows = [[line.what, line.measured, line.target, _MET[line.met]] for line in lines]
     return f"{markdown_table(header, rows)}\n\n{_caption(document)}"
 
 
@@ -116,6 +128,8 @@ def _speed(row: Mapping[str, Any], way: str) -> str:
 
 
 def _caption(document: Mapping[str, Any]) -> str:
+    if "note" in document:  # of figures that no whole run recorded
+        return str(document["note"])
     machine, load = document["machine"], document["load"]
     servers = f"SQLite {machine['sqlite']}, PostgreSQL {machine['postgresql'] or 'not there'}"
     return (

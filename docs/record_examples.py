@@ -32,6 +32,7 @@ from cli.service import Service
 from core.demo.world import write_archives
 from core.settings import Settings
 from tests.s3_server import private_s3
+from tests.trainers import attempt_directory
 
 PATIENCE = 300.0  # seconds for a job to get somewhere
 LABELS = ("airplane", "sailboat")  # two of the demo's classes
@@ -98,7 +99,7 @@ class Recorder:
         supervisor = self._worker.process.pid
         for task in Path(f"/proc/{supervisor}/task").iterdir():
             for pid in (task / "children").read_text().split():
-                if b"worker.run" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if attempt_directory(int(pid)) is not None:
                     os.kill(int(pid), signal.SIGKILL)
 
 

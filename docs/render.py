@@ -26,7 +26,7 @@ from cli.tables import to_rows
 from core.learning.comparison.document import from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
-from docs import durability_tables, performance_tables
+from docs import durability_tables, job_tables, performance_tables
 from docs.faults import faults_document
 from docs.plots import stale_plots
 
@@ -112,6 +112,11 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "watchers": ("api.json", performance_tables.watchers),
     "chaos-checks": ("chaos.json", durability_tables.checks),
     "chaos-faults": ("chaos.json", durability_tables.faults),
+    "jobs": ("jobs.json", job_tables.targets),
+    "first-step": ("jobs.json", job_tables.first_step),
+    "overhead": ("jobs.json", job_tables.overhead),
+    "claims": ("jobs.json", job_tables.claims),
+    "sweeps": ("jobs.json", job_tables.sweeps),
     "checkpoints": ("checkpoints.json", performance_tables.checkpoints),
 }
 

@@ -42,6 +42,7 @@ from core.objects import ObjectStore
 from core.settings import load_settings
 from worker.handover import read_checkpoints
 from worker.parent_death import die_with_parent
+from worker.waiting import handed_over
 
 
 def main() -> None:
@@ -194,7 +195,7 @@ def _parse() -> argparse.Namespace:
         parser.add_argument(name, required=True)
     for name in ("--reports-fd", "--attempt", "--parent"):
         parser.add_argument(name, required=True, type=int)
-    return parser.parse_args()
+    return parser.parse_args(handed_over(sys.argv[1:], load=lambda: None))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The trainer process: a job specification in, objects and reports out.
 
-Started by the supervisor as `python -m worker.run`, one process group per attempt. It knows no
-database: it reads the specification and where to go on from, writes objects under its attempt's
-prefix and reports on a pipe. Its last word is `finished`, `failed`, or `stopped` after a SIGTERM;
-a process that ends without one was killed.
+Started by the supervisor as `python -m worker.run`, one process group per attempt, or earlier, to
+wait for its attempt (`worker.waiting`). It knows no database: it reads the specification and where
+to go on from, writes objects under its attempt's prefix and reports on a pipe. Its last word is
+`finished`, `failed`, or `stopped` after a SIGTERM; a process that ends without one was killed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -31,14 +32,25 @@ from worker.pipeline.cache import trim
 from worker.pipeline.reports import Reporter, SupervisorGone
 from worker.pipeline.workspace import Workspace
 from worker.stop_signal import StopRequested, StopSignal
+from worker.waiting import handed_over
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOADED_BY_JOBS = (
+    "pyarrow.dataset",  # which pyarrow imports at the first file that is read
+    "worker.pipeline.choosing",
+    "worker.pipeline.combining",
+    "worker.pipeline.comparing",
+    "worker.pipeline.evaluating",
+    "worker.pipeline.keeping",
+    "worker.pipeline.tracking.track",
+    "worker.pipeline.training",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 when the job was done or stopped in order, 1 when it was reported as failed, 2 when nobody
     listens."""
-    options = _parse(arguments)
+    options = _parse(handed_over(sys.argv[1:] if arguments is None else arguments, load))
     die_with_parent(options.parent)
     stop = StopSignal()
     stop.install()
@@ -84,6 +96,15 @@ def _work(options: argparse.Namespace, reporter: Reporter) -> BaseModel:
                 reason="storage_error", message=f"The worker's disk is full: {fault.strerror}."
             )
         return Failed(reason="internal", message=f"{type(fault).__name__}: {fault}")
+
+
+def load() -> None:
+    """Import what `perform` does, ahead of a job. No GPU is touched."""
+    from core.learning.methods import registry
+
+    registry()
+    for name in _LOADED_BY_JOBS:
+        import_module(name)
 
 
 def perform(workspace: Workspace, duty: str = "train") -> BaseModel:

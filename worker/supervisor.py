@@ -36,6 +36,7 @@ from worker.listener import Listener
 from worker.observed import Observations
 from worker.sweeper import QUIET_SECONDS, Sweeper
 from worker.trainer_process import TRAINER_COMMAND, TrainerProcess
+from worker.waiting_trainers import WaitingTrainers
 from worker.waker import Waker
 
 STOP_SECONDS = 5.0  # after the grace, for the database to take the leases back
@@ -116,6 +117,7 @@ class Supervisor:
         self.work_directory = settings.cache_directory / "work" / owner
         self.observations = observations or Observations()
         self.on_discard: Callable[[Path], None] = lambda directory: None
+        self.waiting = WaitingTrainers(settings, command, clock)
         self._settings = settings
         self._database = database
         self._owner = owner
@@ -161,8 +163,12 @@ class Supervisor:
             attempt.step()
             if attempt.is_over:
                 self._let_go(attempt)
-        if self._stop_by is None and self._clock.now() >= self._look_at:
+        if self._stop_by is not None:
+            self.waiting.close()
+            return
+        if self._clock.now() >= self._look_at:
             self._look()
+        self.waiting.step(self._free_slots())  # a job that waits does not wait for this
 
     def wake(self) -> None:
         """Has it look at the jobs now. For other threads and for signal handlers."""
@@ -179,6 +185,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Kills whatever is left. Leases that could not be given back run out."""
+        self.waiting.close()
         for attempt in self.attempts:
             attempt.process.close()
         if self._listener is not None:
@@ -210,6 +217,9 @@ class Supervisor:
         if self._listener is not None:
             due.append(self._listener.next_due())
         due.append(self._look_at if self._stop_by is None else self._stop_by)
+        waiting_due = self.waiting.next_due(self._free_slots())
+        if waiting_due is not None:
+            due.append(waiting_due)
         return min(due)
 
     def _look(self) -> None:
@@ -274,10 +284,12 @@ class Supervisor:
     def _start(self, claim: Claim, claimed_at: float) -> None:
         number = claim.failures + 1 if claim.duty == "check" else claim.attempt
         directory = self.work_directory / f"{claim.job_id}-{claim.duty}-{number}"
-        slot = self._free_slot()
+        slot = min(self._free_slots())
         environment = trainer_environment(self._settings, slot)
+        # A check needs nothing of what a trainer loads while it waits; what follows the check does.
+        waiting = None if claim.duty == "check" else self.waiting.take(slot)
         try:
-            process = TrainerProcess(claim, directory, environment, self._command)
+            process = TrainerProcess(claim, directory, environment, self._command, waiting)
         except OSError as error:
             self._log.exception("trainer did not start", job=claim.job_id)
             self._fail_start(claim, error)
@@ -286,9 +298,9 @@ class Supervisor:
             Attempt(claim, process, self._database, self._settings, self._clock, claimed_at, slot)
         )
 
-    def _free_slot(self) -> int:
+    def _free_slots(self) -> set[int]:
         taken = {attempt.slot for attempt in self.attempts}
-        return min(set(range(self._settings.worker_slots)) - taken)
+        return set(range(self._settings.worker_slots)) - taken
 
     def _fail_start(self, claim: Claim, error: OSError) -> None:
         message = f"The worker could not start a trainer: {error.strerror}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,8 @@ from pydantic import ValidationError
 from core.jobs.messages import Message, decode
 from core.records.leases import Claim
 from worker.handover import write_checkpoints
+from worker.spawn import spawn
+from worker.waiting_trainers import WaitingTrainer
 
 TRAINER_COMMAND = (sys.executable, "-m", "worker.run")
 LOG_NAME = "trainer.log"
@@ -28,9 +29,7 @@ class ProtocolFault(Exception):
 
 
 class TrainerProcess:
-    """Started by the constructor. Make it in a thread that lives as long as the process does:
-    the kernel kills the trainer when the thread that started it ends.
-    """
+    """Started by the constructor, as `worker.spawn` says."""
 
     def __init__(
         self,
@@ -38,7 +37,10 @@ class TrainerProcess:
         directory: Path,
         environment: Mapping[str, str],
         command: Sequence[str] = TRAINER_COMMAND,
+        waiting: WaitingTrainer | None = None,
     ) -> None:
+        """The attempt is handed to the trainer that waits, if there is one and it lives. Raises
+        OSError."""
         directory.mkdir(parents=True, exist_ok=True)
         specification = directory / "spec.json"
         specification.write_text(claim.spec.model_dump_json(), encoding="utf-8")
@@ -48,28 +50,17 @@ class TrainerProcess:
         self._partial = b""
         self.at_end = False  # of the reports
         self.exit_code: int | None = None  # as subprocess has it; set by `finish`
-        self.reports, theirs = os.pipe()
-        os.set_blocking(self.reports, False)
-        try:
-            self._process = _spawn(
-                [
-                    *command,
-                    *("--spec", str(specification)),
-                    *("--work", str(directory)),
-                    *("--reports-fd", str(theirs)),
-                    *("--attempt", str(claim.attempt)),
-                    *("--duty", claim.duty),
-                    *("--parent", str(os.getpid())),
-                ],
-                self._log,
-                theirs,
-                environment,
-            )
-        except OSError:
-            os.close(self.reports)
-            raise
-        finally:
-            os.close(theirs)
+        arguments = [
+            *("--spec", str(specification)),
+            *("--work", str(directory)),
+            *("--attempt", str(claim.attempt)),
+            *("--duty", claim.duty),
+        ]
+        with self._log.open("ab") as output:  # there before anybody looks for it
+            spawned = None if waiting is None else waiting.hand_over(arguments, self._log)
+            if spawned is None:
+                spawned = spawn(command, arguments, environment, output=output)
+        self._process, self.reports = spawned.process, spawned.reports
 
     @property
     def pid(self) -> int:
@@ -139,21 +130,6 @@ class TrainerProcess:
         if self.exit_code is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-
-
-def _spawn(
-    command: Sequence[str], log: Path, reports: int, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own, with whatever it starts
-            pass_fds=(reports,),
-            env=dict(environment),
-        )
 
 
 def _decode(line: bytes) -> Message:

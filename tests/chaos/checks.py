@@ -190,7 +190,7 @@ def _left_attempts(settled: Settled) -> tuple[int, list[str]]:
     for worker in settled.stack.workers:
         work = worker.settings.cache_directory / "work"
         broken += [str(path.relative_to(settled.stack.folder)) for path in work.glob("*/*")]
-        if worker.child("worker.run") is not None:
+        if worker.trainer() is not None:
             broken.append(f"worker {worker.number} has a trainer")
     return len(settled.stack.workers), broken
 

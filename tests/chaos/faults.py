@@ -59,7 +59,7 @@ def _kill(pid: int | None, number: signal.Signals = signal.SIGKILL) -> bool:
 def _trainer_pid(strike: Strike) -> int | None:
     if strike.trainer is not None:
         return strike.trainer.pid
-    return strike.worker.child("worker.run")
+    return strike.worker.trainer()
 
 
 def kill_trainer(strike: Strike) -> str:

@@ -31,6 +31,7 @@ from tests.chaos.processes import MARK, Keeper, Kept, children, end_marked, wait
 from tests.chaos.wire import Relay, Request
 from tests.s3_server import S3Server, SwiftServer
 from tests.services import PostgresqlServer, RedisServer, free_port
+from tests.trainers import attempt_directory
 from worker.environment import child_environment
 
 LEASE = 6.0  # seconds
@@ -75,6 +76,14 @@ class Worker:
         if pid is None:
             return None
         return next((child for child, words in children(pid) if module in words), None)
+
+    def trainer(self) -> int | None:
+        """A trainer of its that is at work."""
+        pid = self.pid
+        if pid is None:
+            return None
+        found = (child for child, _ in children(pid) if attempt_directory(child) is not None)
+        return next(found, None)
 
 
 class Stack:
@@ -194,7 +203,7 @@ class Stack:
         if self.workers:
             for worker in self.workers:
                 with suppress(OSError, TypeError):
-                    os.kill(worker.child("worker.run"), signal.SIGCONT)  # type: ignore[arg-type]
+                    os.kill(worker.trainer(), signal.SIGCONT)  # type: ignore[arg-type]
             self._keeper.stop()
             self.database.close()
             for worker in self.workers:

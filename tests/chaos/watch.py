@@ -16,6 +16,7 @@ from core.records.engine import Database
 from core.records.tables import Job
 from tests.chaos.processes import children, is_alive
 from tests.chaos.stack import Stack, Worker
+from tests.trainers import attempt_directory
 
 LOOK_SECONDS = 0.01
 ROWS_SECONDS = 0.3
@@ -111,9 +112,10 @@ class Watch:
         pid = worker.pid
         if pid is None:
             return None
-        for child, words in children(pid):
-            if "worker.run" in words and is_alive(child):
-                self.trainers[worker.number] = found = _trainer(worker, child, words)
+        for child, _ in children(pid):
+            directory = attempt_directory(child)
+            if directory is not None and is_alive(child):
+                self.trainers[worker.number] = found = _trainer(worker, child, directory)
                 return found
         return None
 
@@ -132,16 +134,8 @@ class Watch:
         database.close()
 
 
-def _trainer(worker: Worker, pid: int, words: list[str]) -> Trainer:
-    value = {name: words[words.index(name) + 1] for name in ("--work", "--duty", "--attempt")}
-    directory = Path(value["--work"])
-    job = "-".join(directory.name.split("-")[:2])
-    return Trainer(
-        worker.number,
-        pid,
-        job,
-        value["--duty"],
-        int(value["--attempt"]),
-        directory / "trainer.log",
-        since=time.monotonic(),
-    )
+def _trainer(worker: Worker, pid: int, directory: Path) -> Trainer:
+    job, duty, number = directory.name.rsplit("-", 2)
+    attempt = 0 if duty == "check" else int(number)
+    log = directory / "trainer.log"
+    return Trainer(worker.number, pid, job, duty, attempt, log, since=time.monotonic())

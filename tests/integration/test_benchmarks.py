@@ -1,22 +1,40 @@
-"""The API's benchmarks run, at sizes whose figures say nothing."""
+"""The benchmarks run, at sizes whose figures say nothing."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from benchmarks.api import PARTS
-from benchmarks.figures import figures
+from benchmarks import api, jobs
+from benchmarks.figures import Figure, figures
+from benchmarks.job_figures import figures as job_figures
+from benchmarks.suite import Part
 
 
 @pytest.mark.slow
 @pytest.mark.servers
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", api.PARTS)
 def test_a_part_measures_what_the_table_shows(name: str) -> None:
-    part = PARTS[name]
-    found = json.loads(json.dumps(part.measure(**part.small)))
-    lines = figures({name: found})
-    assert lines and all(line.measured for line in lines)
+    found = _measured(api.PARTS, name, figures)
     if name == "start":
         assert found["torch_libraries"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.servers
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", jobs.PARTS)
+def test_so_does_one_of_jobs(name: str) -> None:
+    _measured(jobs.PARTS, name, job_figures)
+
+
+def _measured(
+    parts: dict[str, Part], name: str, lines_of: Callable[[dict[str, Any]], list[Figure]]
+) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(parts[name].measure(**parts[name].small)))
+    lines = lines_of({name: found})
+    assert lines and all(line.measured for line in lines)
+    return found

@@ -24,8 +24,9 @@ from rich.console import Console
 from cli.client import make_client
 from cli.jobs import follow
 from cli.service import Service
-from tests.integration.live import pid_of, supervisor_pid, until
+from tests.integration.live import supervisor_pid, until
 from tests.jobs import colour_archive, service_settings
+from tests.trainers import trainer_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -118,7 +119,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 def test_a_killed_trainer_costs_the_steps_since_its_checkpoint(live: Live) -> None:
     job = live.start_and_checkpoint()
-    trainer = pid_of(supervisor_pid(live.service), "worker.run")
+    trainer = trainer_of(supervisor_pid(live.service))
     assert trainer is not None
     os.kill(trainer, signal.SIGKILL)
     live.check(job, attempts=2)
@@ -141,7 +142,7 @@ def test_a_job_paused_and_resumed_through_the_sdk(live: Live) -> None:
     assert (asked.status, (asked.model_extra or {})["stop_for"]) == ("running", "pause")
     jobs: Any = live.client.fine_tuning.jobs
     until(lambda: jobs.retrieve(job.id).status == "paused")
-    assert pid_of(supervisor_pid(live.service), "worker.run") is None
+    assert trainer_of(supervisor_pid(live.service)) is None
     assert live.client.fine_tuning.jobs.resume(job.id).status == "queued"
     live.check(job, attempts=2)
 

@@ -20,6 +20,7 @@ from cli.jobs import follow
 from cli.service import Service
 from tests.integration.live import pid_of, step_of, supervisor_pid, until
 from tests.jobs import colour_archive, service_settings
+from tests.trainers import trainer_of
 
 LEASE = 6.0  # seconds
 
@@ -54,7 +55,7 @@ def test_a_killed_process_costs_a_start_and_nothing_else(
     )
     until(lambda: step_of(client, job.id) > 0)
     supervisor = supervisor_pid(service)
-    trainer = pid_of(supervisor, "worker.run")
+    trainer = trainer_of(supervisor)
     consumer = pid_of(supervisor, "worker.consumer")
     assert trainer is not None
     assert consumer is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Recently used things stay whatever the budget says: another trainer may be about to open them.
 RECENT_SECONDS = 3600.0
-_KINDS = ("archives", "models", "training-pixels", "evaluation-pixels", "features")
+_KINDS = ("archives", "models", "training-pixels", "evaluation-pixels", "features", "heads")
 
 
 def trim(cache_directory: Path, budget: int, *, now: float | None = None) -> list[Path]:

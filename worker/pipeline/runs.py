@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from core.learning.trainer import TrainedState, Trainer, TrainingRun
 from core.learning.zero_shot import build_head
 from worker.pipeline.checkpoints import Checkpoints
 from worker.pipeline.data import JobData, load_data, training_pixels
+from worker.pipeline.features import cached_head
 from worker.pipeline.plan import PlannedRun
 from worker.pipeline.scoring import FeaturesOf, Scoreboard, open_scoreboard
 from worker.pipeline.step_metrics import RunLog
@@ -51,7 +53,7 @@ class Runs:
         clip = load_directory(directory).to(pick_device(workspace.settings.device))
         expected = len(spec.seeds) * (1 + len(spec.alphas))
         board = open_scoreboard(workspace, data, clip, expected=expected)
-        head0 = starting_head(clip, data, load_head(directory))
+        head0 = starting_head(clip, data, load_head(directory), partial(_kept_head, workspace))
         # Whatever head trains from here on, the line to it begins at this one.
         theta0 = tensors_of(clip, replace(head0, from_text=False))
         zero_shot = board.zero_shot_features(clip)
@@ -202,13 +204,25 @@ class Runs:
         self.board.score_model("fine_tuned", seed, towers, like)
 
 
-def starting_head(clip: Clip, data: JobData, own: Head | None) -> Head:
+def starting_head(
+    clip: Clip,
+    data: JobData,
+    own: Head | None,
+    build: Callable[[Clip, Sequence[str], Sequence[str]], Tensor] = build_head,
+) -> Head:
     """Theta0's own head where it has one for exactly these classes, else the zero-shot head."""
     if own is not None and own.class_keys == data.class_keys:
         return own
-    weight = build_head(clip, data.classes, data.templates)
+    weight = build(clip, data.classes, data.templates)
     subsets = {split.name: split.subset for split in data.scored if split.subset is not None}
     return Head(weight, clip.scale, data.classes, data.class_keys, data.templates, subsets)
+
+
+def _kept_head(
+    workspace: Workspace, clip: Clip, classes: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Of theta0, whose weights the model holds."""
+    return cached_head(workspace, clip, workspace.spec.theta0.sha256, classes, templates)
 
 
 def _warn_of_small_classes(workspace: Workspace, data: JobData) -> None:

@@ -16,6 +16,7 @@ from core.settings import Settings
 from tests import service_builders as build
 from tests.integration.worker.workers import (
     PATIENCE,
+    Worker,
     is_running,
     kill,
     make_settings,
@@ -110,8 +111,32 @@ def test_cancel_a_running_job(settings: Settings, database: Database, tmp_path: 
         assert worker.stop() == 0
 
 
+def test_a_trainer_that_waits_comes_and_goes_with_its_worker(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    with running(settings, tmp_path) as worker:
+        killed = worker.wait_for_log("trainer waits")
+        kill(killed)
+        job = _job(database, [["work"]])
+        _finished_once(database, settings, job, attempt=1)
+        waiting = wait_for(lambda: _another(worker, killed))
+        assert worker.stop() == 0
+        assert not is_running(waiting)
+    with running(settings, tmp_path, "next") as worker:
+        waiting = worker.wait_for_log("trainer waits")
+        kill(worker.pid)
+        worker.process.wait(PATIENCE)
+        wait_for(lambda: True if not is_running(waiting) else None)
+
+
 def _job(database: Database, scripts: list[list[str]]) -> Job:
     return build.job(database, build.project(database), hyperparameters={"scripts": scripts})
+
+
+def _another(worker: Worker, than: int) -> int | None:
+    """The trainer that waits in place of another."""
+    found = worker.wait_for_log("trainer waits")
+    return found if found != than and is_running(found) else None
 
 
 def _child(database: Database, job: Job) -> int:

@@ -16,11 +16,13 @@ from core.jobs.messages import Event, Message, decode
 from core.jobs.spec import DatasetReference
 from core.learning.models import Clip
 from core.learning.pixels import EvaluationPixels
+from core.learning.zero_shot import build_head
 from core.objects import ObjectStore
 from core.settings import Settings
 from tests.builders import tiny_clip
 from tests.service_builders import specification
 from worker.pipeline.data import Split
+from worker.pipeline.features import cached_head
 from worker.pipeline.reports import Reporter
 from worker.pipeline.workspace import Workspace
 from worker.pipeline.zero_shot import ZeroShot
@@ -126,3 +128,21 @@ def test_a_base_without_marks_has_no_energy_gap(
     assert isinstance(event, Event)
     assert event.level == "info"
     assert event.message.startswith("energy_gap is left out: Unmarked")
+
+
+def test_a_head_is_built_once_for_the_same_model_classes_and_templates(
+    workspace: Workspace,
+) -> None:
+    clip, classes, templates = tiny_clip(), ["cat", "dog"], ["a {}", "the {}"]
+    built = cached_head(workspace, clip, "aa", classes, templates).clone()
+    assert torch.equal(built, build_head(clip, classes, templates))
+    overwrite(clip)
+    assert torch.equal(cached_head(workspace, clip, "aa", classes, templates), built)
+    others = [
+        ("bb", classes, templates),
+        ("aa", ["dog", "cat"], templates),
+        ("aa", ["cat"], ["dog", *templates]),
+    ]
+    for other in others:
+        assert torch.equal(cached_head(workspace, clip, *other), build_head(clip, *other[1:]))
+    assert len(list((workspace.settings.cache_directory / "heads").iterdir())) == 4
