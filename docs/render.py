@@ -23,10 +23,10 @@ from typing import Any
 from api.reference import faults
 from cli.demo.table import HEADER, table_rows
 from cli.tables import to_rows
-from core.learning.comparison.document import from_json
+from core.learning.comparison.document import Comparison, from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
-from docs import durability_tables, job_tables, performance_tables
+from docs import auto_tables, durability_tables, job_tables, performance_tables
 from docs.faults import faults_document
 from docs.plots import stale_plots
 
@@ -39,7 +39,9 @@ PAGES = [
     "docs/performance.md",
     "docs/results.md",
 ]
-COMPARISONS = ["compare-demo"]  # committed documents whose plots are drawn beside them
+UNSEEN = "plankton"  # by `auto`, when it was frozen
+WORLDS = (UNSEEN, "demo", "places", "signs")
+COMPARISONS = [f"compare-{world}" for world in WORLDS]  # with plots drawn beside them
 _BLOCK = re.compile(r"<!-- table: (?P<name>[\w-]+) -->\n.*?<!-- end table -->", re.S)
 
 
@@ -60,9 +62,8 @@ def main(arguments: list[str]) -> int:
         stale.append(str(faults.FILE.relative_to(ROOT)))
         if not check:
             faults.FILE.write_text(faults_document(), encoding="utf-8")
-    for name in COMPARISONS:
-        comparison = from_json((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        stale += stale_plots(comparison, RESULTS, name, write=not check)
+    for world in WORLDS:
+        stale += stale_plots(_comparison(world), RESULTS, f"compare-{world}", write=not check)
     if check and stale:
         names = ", ".join(stale)
         print(f"{names}: not what docs/results or the source says; run `python -m docs.render`")
@@ -72,9 +73,16 @@ def main(arguments: list[str]) -> int:
 
 def _filled(block: re.Match[str]) -> str:
     name = block["name"]
-    file, render = _TABLES[name]
-    text = (RESULTS / file).read_text(encoding="utf-8")
-    return f"<!-- table: {name} -->\n{render(text)}\n<!-- end table -->"
+    if name in _SUMMARIES:
+        table = auto_tables.summary([_comparison(world) for world in _SUMMARIES[name]])
+    else:
+        file, render = _TABLES[name]
+        table = render((RESULTS / file).read_text(encoding="utf-8"))
+    return f"<!-- table: {name} -->\n{table}\n<!-- end table -->"
+
+
+def _comparison(world: str) -> Comparison:
+    return from_json((RESULTS / f"compare-{world}.json").read_text(encoding="utf-8"))
 
 
 def _accuracy(text: str) -> str:
@@ -101,8 +109,8 @@ def _demo(text: str) -> str:
 
 
 _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
-    "compare-demo": ("compare-demo.json", _accuracy),
-    "compare-demo-changes": ("compare-demo.json", _changes),
+    **{name: (f"{name}.json", _accuracy) for name in COMPARISONS},
+    **{f"{name}-changes": (f"{name}.json", _changes) for name in COMPARISONS},
     "demo": ("demo.json", _demo),
     "demo-three-seeds": ("demo-three-seeds.json", _demo),
     "api": ("api.json", performance_tables.targets),
@@ -119,6 +127,8 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "sweeps": ("jobs.json", job_tables.sweeps),
     "checkpoints": ("checkpoints.json", performance_tables.checkpoints),
 }
+
+_SUMMARIES = {"auto-unseen": (UNSEEN,), "auto-made-on": WORLDS[1:]}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -51,6 +51,8 @@ def test_a_run_interrupted_on_a_gpu_is_the_calm_one_bit_for_bit(name: str, preci
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_penalty_at_theta0_is_exactly_zero(precision: str) -> None:
+def test_the_penalty_at_theta0_is_zero_to_rounding(precision: str) -> None:
+    """Exactly 0 on the CPU. On a GPU torch multiplies by a weight that trains with another kernel
+    than by one that does not, so that student and theta0 may differ in the last bit of fp32."""
     first = make_trainer("lipsum_ft", device="cuda", precision=precision).train_step()
-    assert float(first["penalty"]) == 0.0
+    assert float(first["penalty"]) < 1e-11
