@@ -149,6 +149,13 @@ class Settings(BaseSettings):
     trainer_threads: int | None = Field(
         None, ge=1, description="CPU threads of a trainer. Default: the cores divided by the slots."
     )
+    trainer_processes: int | None = Field(
+        None,
+        ge=1,
+        description="Processes that share each step of a training job, each on a GPU of its slot "
+        "or, on the CPU, with its part of the slot's threads. Default: one for each GPU of the "
+        "slot, and one on the CPU.",
+    )
     device: str = Field("auto", description="Device of trainers and inference: auto, cpu, cuda.")
     keep_checkpoints_days: float | None = Field(
         None,

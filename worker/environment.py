@@ -19,9 +19,11 @@ def trainer_environment(settings: Settings, slot: int = 0) -> dict[str, str]:
     variables = child_environment(settings)
     for name in _NOT_FOR_TRAINERS:
         variables.pop(name, None)
-    threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
-    variables["OMP_NUM_THREADS"] = str(threads)
     gpus = settings.worker_gpus.split()
+    processes = settings.trainer_processes or (len(gpus[slot].split(",")) if gpus else 1)
+    threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
+    # Equal in all of them: sums are rounded differently by other numbers of threads.
+    variables["OMP_NUM_THREADS"] = str(max(1, threads // processes))
     if gpus:
         variables["CUDA_VISIBLE_DEVICES"] = gpus[slot]
     if settings.deterministic:

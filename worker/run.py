@@ -142,14 +142,12 @@ def _print_traceback() -> None:
 
 
 def _too_little_memory(fault: RuntimeError) -> str:
-    from core.learning.memory import DoesNotFit
+    from core.learning.memory import ADVICE, DoesNotFit
 
     at_once = ", even for one image at a time" if isinstance(fault, DoesNotFit) else ""
     return (
         f"Memory does not suffice{at_once}, beside the model, its gradients and what optimiser and "
-        f"method keep ({str(fault).splitlines()[0]}). Use a worker with more memory, or one whose "
-        "device nobody else uses, a smaller base, or a method that trains less, such as r_adapter; "
-        "precision bf16 halves what an image takes."
+        f"method keep ({str(fault).splitlines()[0]}). {ADVICE}"
     )
 
 

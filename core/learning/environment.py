@@ -13,8 +13,9 @@ from core.learning.processes import Processes
 Facts = dict[str, str | int]
 
 
-def environment(device: torch.device) -> Facts:
-    """Library versions, threads, fellows and processors of this process, on this device."""
+def environment(device: torch.device, processes: int | None = None) -> Facts:
+    """Library versions, threads and processors of this process, on this device, and how many such
+    `processes` share a step, where that is to be known before they have met."""
     found: Facts = {
         "lipsum": version("lipsum"),
         "torch": torch.__version__,
@@ -24,7 +25,7 @@ def environment(device: torch.device) -> Facts:
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
-    count = Processes.current().count
+    count = Processes.current().count if processes is None else processes
     if count > 1:
         found["processes"] = count
     if device.type == "cuda":

@@ -14,6 +14,11 @@ Made = TypeVar("Made")
 # What torch says in other words than `OutOfMemoryError`: of the CPU, and of cuBLAS's own room.
 _ALSO = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
+ADVICE = (
+    "Use a worker with more memory, or one whose device nobody else uses, a smaller base, or a "
+    "method that trains less, such as r_adapter; precision bf16 halves what an image takes."
+)
+
 
 class DoesNotFit(RuntimeError):
     """Memory ran out and there is nothing left to halve."""

@@ -26,6 +26,10 @@ _WEIGHTS, _OPTIMIZER, _METHOD, _PROJECTION = "weights", "optimizer", "method", "
 _HEAD = "head"
 
 
+class StateOfAnotherRun(ValueError):
+    """A state that this run cannot go on from."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A run before its step `step`. Tensors on the CPU, named by the part they belong to."""
@@ -75,25 +79,12 @@ def take(trainer: Trainer, memory: HostMemory | None = None) -> Snapshot:
 def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     """Put a state into a fresh run of the same method with the same settings and seed.
 
-    Raises ValueError, naming the first difference, for a state of another run.
+    Raises StateOfAnotherRun, naming the first difference.
     """
-    _require_same_run(trainer, snapshot.facts)
-    parts: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in snapshot.tensors.items():
-        part, _, own = name.partition(".")
-        parts.setdefault(part, {})[own] = tensor
-    trained = {n: p.detach() for n, p in trainer.student.trained().items()}
-    copy_into(trained, parts.get(_WEIGHTS, {}))
-    _restore_optimizer(trainer, parts.get(_OPTIMIZER, {}))
-    trainer.method.restore(trainer.student, parts.get(_METHOD, {}))
-    if trainer.projection is not None:
-        trainer.projection.restore(parts.get(_PROJECTION, {}))
-    trainer.micro_batch = snapshot.facts.get("micro_batch", trainer.micro_batch)
-    trainer.next_step = snapshot.step
-    trainer.validations = [
-        (int(step), float(value)) for step, value in snapshot.facts["validations"]
-    ]
-    trainer.best = snapshot.best
+    try:
+        _put(trainer, snapshot)
+    except ValueError as fault:
+        raise StateOfAnotherRun(str(fault)) from fault
 
 
 def trained_tensors(state: TrainedState) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -118,6 +109,26 @@ def trained_state(
     head = replace(like, weight=own.pop(_HEAD), scale=facts["scale"], from_text=facts["from_text"])
     weights = {name.removeprefix(f"{_WEIGHTS}."): tensor for name, tensor in own.items()}
     return TrainedState(facts["step"], weights, head, facts["validation_accuracy"])
+
+
+def _put(trainer: Trainer, snapshot: Snapshot) -> None:
+    _require_same_run(trainer, snapshot.facts)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in snapshot.tensors.items():
+        part, _, own = name.partition(".")
+        parts.setdefault(part, {})[own] = tensor
+    trained = {n: p.detach() for n, p in trainer.student.trained().items()}
+    copy_into(trained, parts.get(_WEIGHTS, {}))
+    _restore_optimizer(trainer, parts.get(_OPTIMIZER, {}))
+    trainer.method.restore(trainer.student, parts.get(_METHOD, {}))
+    if trainer.projection is not None:
+        trainer.projection.restore(parts.get(_PROJECTION, {}))
+    trainer.micro_batch = snapshot.facts.get("micro_batch", trainer.micro_batch)
+    trainer.next_step = snapshot.step
+    trainer.validations = [
+        (int(step), float(value)) for step, value in snapshot.facts["validations"]
+    ]
+    trainer.best = snapshot.best
 
 
 def _live(trainer: Trainer) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     ScalarSelect,
     Select,
@@ -233,7 +234,9 @@ def _shares(session: Session, which: Sequence[ColumnElement[bool]]) -> list[Shar
 
 def _queue_of(project_id: str, *columns: Any) -> Select[Any]:
     # Written into the statement, as the index has it: a bound value might be another.
-    queued = bindparam("queued", states.WAITING, expanding=True, literal_execute=True)
+    queued: BindParameter[Any] = bindparam(
+        "queued", states.WAITING, expanding=True, literal_execute=True
+    )
     return (
         select(*columns)
         .where(Job.project_id == project_id, *_UNHELD, Job.status.in_(queued))

@@ -48,7 +48,7 @@ def run_choice(workspace: Workspace) -> None:
     runs = Runs.open(workspace)
     runs.board.expected += len(spec.seeds)  # a mixture beside each fine-tuned model and its line
     log = MetricsLog(workspace, planned, runs.clip.device)
-    with Checkpoints(workspace) as checkpoints:
+    with Checkpoints(workspace) as checkpoints, runs.companions:
         for number in range(len(spec.seeds)):
             members = [run for run in planned if run.seed_number == number]
             trained = [(run, runs.train(run, checkpoints, log.of(run)).best) for run in members]

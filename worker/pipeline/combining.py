@@ -21,11 +21,11 @@ from core.learning.methods import registry
 from core.learning.models import Clip, Head, load_directory, load_head, pick_device
 from core.learning.states import head_for, put_tensors, tensors_of
 from core.learning.student import HEAD
+from worker.pipeline.beginnings import starting_head
 from worker.pipeline.data import JobData, load_data
 from worker.pipeline.export import Export, export_mixture, export_model, write_results
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.mixing import Member, mixed_answers
-from worker.pipeline.runs import starting_head
 from worker.pipeline.scoring import Scoreboard, open_scoreboard
 from worker.pipeline.workspace import Workspace
 

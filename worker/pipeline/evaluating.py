@@ -7,10 +7,10 @@ from pathlib import Path
 from core.jobs.spec import ModelReference
 from core.learning.mixtures import load_mixture
 from core.learning.models import Clip, load_directory, load_head, pick_device
+from worker.pipeline.beginnings import starting_head
 from worker.pipeline.data import JobData, load_data
 from worker.pipeline.export import write_results
 from worker.pipeline.mixing import Member, mixed_answers
-from worker.pipeline.runs import starting_head
 from worker.pipeline.scoring import Scoreboard, open_scoreboard
 from worker.pipeline.workspace import Workspace
 

@@ -96,3 +96,13 @@ class Reporter:
             self._log.info(f"phase: {message.phase}")
         elif isinstance(message, Failed):
             self._log.error(message.message, reason=message.reason)
+
+
+class SilentReporter(Reporter):
+    """Of a process whose fellow reports what both do."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+    def send(self, message: BaseModel) -> None:
+        pass

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from core.jobs.protocol import ZERO_SHOT
 from core.jobs.spec import ModelReference
-from core.learning.class_balance import FEW_IMAGES, class_weights, small_classes
+from core.learning.class_balance import FEW_IMAGES, small_classes
 from core.learning.combine.wise_ft import interpolate
 from core.learning.merging import State
-from core.learning.models import Clip, Head, load_directory, load_head, pick_device
-from core.learning.pixels import AugmentedBatches
-from core.learning.random_text import DrawnTexts
-from core.learning.snapshot import restore
-from core.learning.states import StoredTensors, head_for, put_tensors, tensors_of
-from core.learning.student import HEAD, Start
+from core.learning.models import Clip, Head
+from core.learning.snapshot import StateOfAnotherRun, restore
+from core.learning.states import head_for, put_tensors
+from core.learning.student import HEAD
 from core.learning.trainer import TrainedState, Trainer, TrainingRun
-from core.learning.zero_shot import build_head
+from worker.pipeline.beginnings import Beginnings
 from worker.pipeline.checkpoints import Checkpoints
-from worker.pipeline.data import JobData, load_data, training_pixels
-from worker.pipeline.features import cached_head
+from worker.pipeline.companions import Companions
+from worker.pipeline.data import JobData
 from worker.pipeline.plan import PlannedRun
 from worker.pipeline.scoring import FeaturesOf, Scoreboard, open_scoreboard
 from worker.pipeline.step_metrics import RunLog
@@ -35,30 +30,43 @@ from worker.pipeline.workspace import Workspace
 class Runs:
     """A job's model, images and scores, theta0 scored already. Make one with `Runs.open`."""
 
-    workspace: Workspace
-    data: JobData
-    clip: Clip
+    beginnings: Beginnings
+    companions: Companions
     board: Scoreboard
-    head0: Head
-    theta0: dict[str, Tensor]
     zero_shot: FeaturesOf  # whatever the model holds now
 
     @classmethod
     def open(cls, workspace: Workspace) -> Runs:
         """Raises `core.errors.InvalidDataset` and what the object store raises."""
         spec = workspace.spec
-        data = load_data(workspace)
+        beginnings = Beginnings.open(workspace)
+        data, clip = beginnings.data, beginnings.clip
         _warn_of_small_classes(workspace, data)
-        directory = workspace.model_directory(spec.theta0)
-        clip = load_directory(directory).to(pick_device(workspace.settings.device))
         expected = len(spec.seeds) * (1 + len(spec.alphas))
         board = open_scoreboard(workspace, data, clip, expected=expected)
-        head0 = starting_head(clip, data, load_head(directory), partial(_kept_head, workspace))
-        # Whatever head trains from here on, the line to it begins at this one.
-        theta0 = tensors_of(clip, replace(head0, from_text=False))
         zero_shot = board.zero_shot_features(clip)
-        board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, head0, phase="zero_shot")
-        return cls(workspace, data, clip, board, head0, theta0, zero_shot)
+        board.score_model(ZERO_SHOT, spec.seeds[0], zero_shot, beginnings.head0, phase="zero_shot")
+        return cls(beginnings, Companions(workspace, clip.device), board, zero_shot)
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.beginnings.workspace
+
+    @property
+    def data(self) -> JobData:
+        return self.beginnings.data
+
+    @property
+    def clip(self) -> Clip:
+        return self.beginnings.clip
+
+    @property
+    def head0(self) -> Head:
+        return self.beginnings.head0
+
+    @property
+    def theta0(self) -> dict[str, Tensor]:
+        return self.beginnings.theta0
 
     def train(self, run: PlannedRun, checkpoints: Checkpoints, log: RunLog) -> TrainingRun:
         """One run from its beginning, or from where an earlier attempt left it; what the model
@@ -71,19 +79,11 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result
-        with self._trainer(run, log) as trainer:
-            try:
-                went_on = self._go_on(trainer, run, checkpoints, log)
-            except ValueError as fault:
-                checkpoints.drop(run.number, fault)
-                return self.train(run, checkpoints, log)
-            if run.start is not None and not went_on:
-                self._announce_start(run, run.start)
-            result = trainer.run(
-                on_reports=log,
-                validate=self.selection_accuracy,
-                keeper=checkpoints.keeper(run.number, log),
-            )
+        try:
+            result = self._train(run, checkpoints, log)
+        except StateOfAnotherRun as fault:
+            checkpoints.drop(run.number, fault)
+            result = self._train(run, checkpoints, log)
         checkpoints.finish(run.number, result, log)
         return result
 
@@ -96,10 +96,25 @@ class Runs:
             result, rows = done
             log.go_on(rows)
             return result.best
-        with self._trainer(run, log) as trainer:
+        with self.beginnings.trainer(run, log.halved) as trainer:
             if not self._go_on(trainer, run, checkpoints, log):
                 return None
             return trainer.state(self.selection_accuracy)
+
+    def _train(self, run: PlannedRun, checkpoints: Checkpoints, log: RunLog) -> TrainingRun:
+        with (
+            self.companions.joined(run.number) as company,
+            self.beginnings.trainer(run, log.halved) as trainer,
+        ):
+            went_on = self._go_on(trainer, run, checkpoints, log)
+            if run.start is not None and not went_on:
+                self._announce_start(run, run.start)
+            company.begin(trainer)
+            return trainer.run(
+                on_reports=log,
+                validate=self.selection_accuracy,
+                keeper=checkpoints.keeper(run.number, log),
+            )
 
     def _go_on(
         self, trainer: Trainer, run: PlannedRun, checkpoints: Checkpoints, log: RunLog
@@ -117,56 +132,6 @@ class Runs:
             step=run.steps_before + state.step,
         )
         return True
-
-    @contextmanager
-    def _trainer(self, run: PlannedRun, log: RunLog) -> Iterator[Trainer]:
-        """A run before its first step."""
-        start = self._start(run)
-        put_tensors(self.clip, self.theta0)
-        recipe, seed = run.method.hyperparameters, run.own_seed
-        assert self.data.train is not None  # a training job was refused without one
-        weights = None
-        if recipe.class_balance == "loss":
-            weights = class_weights(self.data.train.labels, len(self.data.classes))
-        batches = AugmentedBatches(
-            training_pixels(self.workspace, self.data.train),
-            self.clip.preprocess_config,
-            seed=seed,
-            batch_size=int(recipe.batch_size),
-            crop_scale_min=recipe.crop_scale_min,
-            flip_probability=recipe.flip_probability,
-            balanced=recipe.class_balance == "sampling",
-        )
-        try:
-            yield Trainer(
-                self.clip,
-                self.head0,
-                run.method,
-                batches,
-                DrawnTexts(self.clip.text, seed) if run.method.needs_random_texts else None,
-                seed=seed,
-                start=start,
-                class_weights=weights,
-                repeatable=self.workspace.settings.deterministic,
-                on_halved=log.halved,
-            )
-        finally:
-            batches.close()
-
-    def _start(self, run: PlannedRun) -> Start | None:
-        """What the run begins from, where that is not theta0: the weights of a stored model, and
-        its head where it has one for exactly these classes, else one built from its text tower."""
-        if run.start is None:
-            return None
-        directory = self.workspace.model_directory(run.start)
-        head, trains_head = load_head(directory), "head" in run.method.trains
-        weights = StoredTensors(directory)
-        if not trains_head:
-            return Start(weights, None)
-        if head is not None and head.class_keys == self.data.class_keys:
-            return Start(weights, head.weight)
-        put_tensors(self.clip, weights)
-        return Start(weights, build_head(self.clip, self.data.classes, self.data.templates))
 
     def _announce_start(self, run: PlannedRun, start: ModelReference) -> None:
         self.workspace.reporter.event(
@@ -202,27 +167,6 @@ class Runs:
             self.board.score_model(f"wise_ft@{alpha:g}", seed, towers, head)
         put_tensors(self.clip, after)
         self.board.score_model("fine_tuned", seed, towers, like)
-
-
-def starting_head(
-    clip: Clip,
-    data: JobData,
-    own: Head | None,
-    build: Callable[[Clip, Sequence[str], Sequence[str]], Tensor] = build_head,
-) -> Head:
-    """Theta0's own head where it has one for exactly these classes, else the zero-shot head."""
-    if own is not None and own.class_keys == data.class_keys:
-        return own
-    weight = build(clip, data.classes, data.templates)
-    subsets = {split.name: split.subset for split in data.scored if split.subset is not None}
-    return Head(weight, clip.scale, data.classes, data.class_keys, data.templates, subsets)
-
-
-def _kept_head(
-    workspace: Workspace, clip: Clip, classes: Sequence[str], templates: Sequence[str]
-) -> Tensor:
-    """Of theta0, whose weights the model holds."""
-    return cached_head(workspace, clip, workspace.spec.theta0.sha256, classes, templates)
 
 
 def _warn_of_small_classes(workspace: Workspace, data: JobData) -> None:

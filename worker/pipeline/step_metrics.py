@@ -14,6 +14,7 @@ from core.jobs.messages import Environment, Metrics, Speed
 from core.learning.determinism import is_repeatable
 from core.learning.environment import environment
 from core.learning.trainer import StepReport
+from worker.pipeline.companions import process_count
 from worker.pipeline.plan import PlannedRun
 from worker.pipeline.workspace import Workspace
 
@@ -31,7 +32,7 @@ class MetricsLog:
         self._workspace = workspace
         total_steps = _steps_of_a_seed(planned)
         self._runs = [RunLog(workspace, run, total_steps, self.not_repeatable) for run in planned]
-        self._facts = environment(device)
+        self._facts = environment(device, process_count(workspace.settings, device))
         self._say_where(repeatable=is_repeatable(device, workspace.settings.deterministic))
 
     def of(self, run: PlannedRun) -> RunLog:

@@ -20,7 +20,7 @@ def run_training(workspace: Workspace) -> None:
     planned = planned_runs(workspace.spec)
     runs = Runs.open(workspace)
     log = MetricsLog(workspace, planned, runs.clip.device)
-    with Checkpoints(workspace) as checkpoints:
+    with Checkpoints(workspace) as checkpoints, runs.companions:
         for run in planned:
             result = runs.train(run, checkpoints, log.of(run))
             _announce_choice(runs, result, run.seed)

@@ -71,7 +71,9 @@ class Job:
 
     def calm(self) -> Ran:
         """The whole job in a data directory of its own."""
-        other = self.settings.model_copy(update={"data_dir": self.directory / "calm"})
+        # Made anew: a copy would still have the object store's address that was worked out before.
+        chosen = self.settings.model_dump(exclude_unset=True)
+        other = Settings(**{**chosen, "data_dir": self.directory / "calm"})
         shutil.copytree(self.settings.data_dir, other.data_dir)
         return self.run(other)
 
