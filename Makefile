@@ -27,6 +27,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not servers and not slow and not gpu"
 
 test-all: setup
+	bash tests/install_servers.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Hundreds of faults over dozens of jobs on real servers, in about an hour, and the report of it; a

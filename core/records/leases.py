@@ -41,6 +41,10 @@ from core.records.tables import Job
 
 FINAL_REASONS = frozenset({"invalid_dataset", "invalid_spec", "loss_not_finite", "out_of_memory"})
 MAX_COOL_OFF = 60.0  # seconds; the n-th failure waits min(2^n, this)
+
+# Seconds, times 2^n, after the n-th failure of the object store: it is away for minutes where it is
+# not back in seconds, which a trainer sits out by itself, and every try meets the same store.
+STORE_COOL_OFF = 15.0
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _REAP_LIMIT = 100
 
@@ -240,9 +244,10 @@ def settle(
     """Ends or requeues, after a failure, a job whose row this transaction holds."""
     failures = job.failures + 1
     if job.status == "cancelling":
-        return _settle_cancelling(session, job, message, failures < max_attempts, pause)
+        seconds = _cool_off(failures, reason) if pause else 0.0
+        return _settle_cancelling(session, job, message, seconds, may_try=failures < max_attempts)
     if reason not in FINAL_REASONS and failures < max_attempts:
-        seconds = _cool_off(failures) if pause else 0.0
+        seconds = _cool_off(failures, reason) if pause else 0.0
         again = f"{message} Trying again (failure {failures} of {max_attempts} allowed)."
         line = Line(again, "warn", data)
         return _requeue(session, job, reason, line, seconds, failures=failures)
@@ -270,12 +275,11 @@ def _take(session: Session, labels: Mapping[str, str], lease: dict[str, Any]) ->
 
 
 def _settle_cancelling(
-    session: Session, job: Job, message: str, may_try_again: bool, pause: bool
+    session: Session, job: Job, message: str, seconds: float, *, may_try: bool
 ) -> Outcome:
     """What is to be kept is tried to keep as often as a job is tried to run."""
     failures = job.failures + 1
-    if job.stop_for == "keep" and may_try_again and checkpoints.usable(session, job.id):
-        seconds = _cool_off(failures) if pause else 0.0
+    if job.stop_for == "keep" and may_try and checkpoints.usable(session, job.id):
         line = Line(f"{message} The checkpoint will be kept all the same.", "warn")
         return _requeue(session, job, None, line, seconds, failures=failures)
     if job.stop_for == "keep":
@@ -283,7 +287,9 @@ def _settle_cancelling(
     return Outcome(job.id, end_cancelled(session, job).status)
 
 
-def _cool_off(failures: int) -> float:
+def _cool_off(failures: int, reason: str) -> float:
+    if reason == "storage_error":
+        return STORE_COOL_OFF * 2.0**failures
     return min(2.0**failures, MAX_COOL_OFF)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,26 @@ from tests.integration.worker.workers import (
     wait_for,
     wait_for_status,
 )
+from tests.rabbitmq_server import private_rabbitmq
+
+BROKERS = [
+    "directory",
+    *(pytest.param(name, marks=pytest.mark.servers) for name in ("redis", "rabbitmq")),
+]
 
 
-@pytest.mark.parametrize("broker", ["directory", pytest.param("redis", marks=pytest.mark.servers)])
+@pytest.fixture
+def rabbitmq_url() -> Iterator[str]:
+    with private_rabbitmq() as url:
+        yield url
+
+
+@pytest.mark.parametrize("broker", BROKERS)
 def test_a_ring_starts_the_job_within_two_seconds(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path, broker: str
 ) -> None:
     """Poll and sweep are an hour apart, so nothing but the doorbell can have done it."""
-    url = request.getfixturevalue("redis_url") if broker == "redis" else None
+    url = None if broker == "directory" else request.getfixturevalue(f"{broker}_url")
     settings = make_settings(tmp_path, migrated_sqlite, broker_url=url)
     database = Database(settings.resolved_database_url)
     with running(settings, tmp_path) as worker:
