@@ -30,10 +30,10 @@ from tests.integration.finished_jobs import (
     train,
     weights_of,
 )
+from worker.pipeline.beginnings import starting_head
 from worker.pipeline.data import load_data
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.reports import Reporter
-from worker.pipeline.runs import starting_head
 from worker.pipeline.scoring import open_scoreboard
 from worker.pipeline.workspace import Workspace
 
