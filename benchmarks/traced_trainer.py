@@ -25,8 +25,8 @@ MOMENTS = (
     "imported",  # torch, open_clip and the pipeline
     "data",  # which images the splits hold
     "model",  # its weights are in memory
-    "pixels",  # the splits' images are at hand
     "head",  # the zero-shot head is built
+    "pixels",  # the splits' images are at hand
     "scored",  # theta0 on every split
     "made",  # the run before its first step
     "stepped",  # the first step is done
@@ -56,16 +56,16 @@ def _traced_spec() -> Callable[..., Any]:
 def _traced_duty(duty: Callable[[Any], None]) -> Callable[[Any], None]:
     """The duty, with what it calls noting its end. Everything it needs is imported by now."""
     from core.learning.trainer import Trainer
-    from worker.pipeline import runs
+    from worker.pipeline import beginnings, runs
 
     _note("imported")
-    for name, moment in (
-        ("load_data", "data"),
-        ("load_directory", "model"),
-        ("open_scoreboard", "pixels"),
-        ("starting_head", "head"),
+    for module, name, moment in (
+        (beginnings, "load_data", "data"),
+        (beginnings, "load_directory", "model"),
+        (beginnings, "starting_head", "head"),
+        (runs, "open_scoreboard", "pixels"),
     ):
-        setattr(runs, name, _noting(getattr(runs, name), moment))
+        setattr(module, name, _noting(getattr(module, name), moment))
     runs.Runs.open = classmethod(_noting(runs.Runs.open.__func__, "scored"))  # type: ignore
     Trainer.__init__ = _noting(Trainer.__init__, "made")  # type: ignore[method-assign]
     Trainer.train_step = _noting(Trainer.train_step, "stepped")  # type: ignore[method-assign]
