@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from core.learning.memory import DoesNotFit, is_out_of_memory
+from core.learning.models import pick_device
 from core.learning.snapshot import Snapshot, restore
 from core.learning.stored_state import read_state
 from worker.pipeline.beginnings import Beginnings
@@ -27,7 +28,7 @@ def follow(workspace: Workspace, rank: int, count: int, lines: Iterable[str]) ->
 
     Raises what ends a run otherwise, `core.learning.processes.CameApart` among it.
     """
-    if torch.cuda.is_available():
+    if pick_device(workspace.settings.device).type == "cuda":
         torch.cuda.set_device(rank)
     try:
         _follow(Beginnings.open(workspace), rank, count, iter(lines))
