@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,63 +64,51 @@ def test_what_was_stopped_goes_on_to_the_same_bits(tmp_path: Path, method: str) 
 
 
 def test_a_companion_that_is_killed_takes_the_trainer_with_it(tmp_path: Path) -> None:
-    job = Job(tmp_path, "lipsum_ft", n_steps=4000)
-    job.settings = shared(job.settings)
-    first = start(job, "first")
-    try:
-        heard = read_until(first, Metrics)
-        companion = companion_of(first)
-        os.kill(companion, signal.SIGKILL)
-        while not first.has_exited():
-            heard += first.read(None)
+    with in_training(tmp_path) as (trainer, heard):
+        os.kill(companion_of(trainer), signal.SIGKILL)
+        while not trainer.has_exited():
+            heard += trainer.read(None)
             time.sleep(0.01)
-        heard += first.read(None)
-        first.finish()
-    finally:
-        first.close()
+        heard += trainer.read(None)
+        trainer.finish()
     assert not [m for m in heard if isinstance(m, Failed | Finished)]  # it is lost, no more
-    assert "a companion ended" in "\n".join(first.log_tail())
+    assert "a companion ended" in "\n".join(trainer.log_tail())
 
 
 def test_a_trainer_that_is_killed_takes_its_companions_with_it(tmp_path: Path) -> None:
-    job = Job(tmp_path, "lipsum_ft", n_steps=4000)
-    job.settings = shared(job.settings)
-    trainer = start(job, "work")
-    try:
-        read_until(trainer, Metrics)
+    with in_training(tmp_path) as (trainer, _):
         companion = companion_of(trainer)
         os.kill(trainer.pid, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while is_running(companion):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    finally:
-        trainer.close()
 
 
 def test_a_stop_is_heeded_with_companions(tmp_path: Path) -> None:
     """SIGTERM goes to all of the group: the companions leave it to the trainer."""
-    job = Job(tmp_path, "lipsum_ft", n_steps=4000)
-    job.settings = shared(job.settings)
-    trainer = start(job, "work")
-    try:
-        heard = read_until(trainer, Metrics)
+    with in_training(tmp_path) as (trainer, heard):
         trainer.terminate()
         while not trainer.at_end:
             heard += trainer.read(None)
             time.sleep(0.01)
         trainer.finish()
-    finally:
-        trainer.close()
     assert [type(m).__name__ for m in heard[-2:]] == ["Checkpoint", "Stopped"]
 
 
-def start(job: Job, name: str) -> TrainerProcess:
-    """The job's trainer as a supervisor starts it, its data sets checked."""
-    run_here(job.settings, job.spec, job.directory / f"{name}-check", lambda workspace: None)
+@contextmanager
+def in_training(directory: Path) -> Iterator[tuple[TrainerProcess, list[Message]]]:
+    """A long job's trainer, started as a supervisor does, its data sets checked, that has taken
+    steps with a companion; and what it has said."""
+    job = Job(directory, "lipsum_ft", n_steps=4000)
+    settings = shared(job.settings)
+    run_here(settings, job.spec, directory / "check", lambda workspace: None)
     claim = Claim(job.spec.job_id, "project", "token", "owner", "train", 1, 0, job.spec)
-    environment = trainer_environment(job.settings)
-    return TrainerProcess(claim, job.directory / name, environment)
+    trainer = TrainerProcess(claim, directory / "work", trainer_environment(settings))
+    try:
+        yield trainer, read_until(trainer, Metrics)
+    finally:
+        trainer.close()
 
 
 def read_until(trainer: TrainerProcess, kind: type[Message]) -> list[Message]:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from core.errors import Unavailable
-from core.records.engine import Database, Session
+from core.records.engine import Database
 from core.redaction import REDACTED, Redactor
 from core.settings import MIB
 from tests import service_builders as build
+from tests.unit.worker.worlds import MovedClock, Outage
 from worker.log_shipper import RETRY_SECONDS, SHIP_SECONDS, LogShipper
-
-
-class MovedClock:
-    def __init__(self) -> None:
-        self.time = 100.0
-
-    def now(self) -> float:
-        return self.time
-
-
-class Outage(Database):
-    away = False
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        if self.away:
-            raise Unavailable("The database did not answer.")
-        with super().write() as session:
-            yield session
 
 
 class Log:
