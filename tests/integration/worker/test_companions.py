@@ -67,9 +67,9 @@ def test_a_companion_that_is_killed_takes_the_trainer_with_it(tmp_path: Path) ->
     with in_training(tmp_path) as (trainer, heard):
         os.kill(companion_of(trainer), signal.SIGKILL)
         while not trainer.has_exited():
-            heard += trainer.read(None)
+            heard.extend(trainer.read(None))
             time.sleep(0.01)
-        heard += trainer.read(None)
+        heard.extend(trainer.read(None))
         trainer.finish()
     assert not [m for m in heard if isinstance(m, Failed | Finished)]  # it is lost, no more
     assert "a companion ended" in "\n".join(trainer.log_tail())
@@ -90,7 +90,7 @@ def test_a_stop_is_heeded_with_companions(tmp_path: Path) -> None:
     with in_training(tmp_path) as (trainer, heard):
         trainer.terminate()
         while not trainer.at_end:
-            heard += trainer.read(None)
+            heard.extend(trainer.read(None))
             time.sleep(0.01)
         trainer.finish()
     assert [type(m).__name__ for m in heard[-2:]] == ["Checkpoint", "Stopped"]
