@@ -46,10 +46,15 @@ _SECONDS_TO_DIE = 5.0  # between a process's last word on a socket and its end
 
 
 def process_count(settings: Settings, device: torch.device) -> int:
-    """How many processes share a job's steps: as many as asked for, else one for each GPU."""
-    if settings.trainer_processes is not None:
-        return settings.trainer_processes
-    return torch.cuda.device_count() if device.type == "cuda" else 1
+    """How many processes share a job's steps: as many as asked for, else one for each GPU.
+
+    Raises ValueError for more than there are GPUs.
+    """
+    gpus = torch.cuda.device_count() if device.type == "cuda" else None
+    asked = settings.trainer_processes
+    if asked is not None and gpus is not None and asked > gpus:
+        raise ValueError(f"trainer_processes is {asked}, and the slot sees {gpus} GPUs")
+    return asked or gpus or 1
 
 
 @contextmanager
