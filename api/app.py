@@ -19,7 +19,9 @@ from api.observed import PREFIX, Observations, Observed
 from api.origin import OriginCheck
 from api.reference.document import operation_id
 from api.routes import (
+    aliases,
     audit,
+    classification,
     comparisons,
     datasets,
     features,
@@ -90,7 +92,9 @@ _KEYED = (
     job_specs,
     job_logs,
     models,
+    aliases,
     inference,
+    classification,
     features,
     comparisons,
     webhooks,

@@ -5,19 +5,32 @@ from __future__ import annotations
 from api.auth import Principal
 from api.services import Services
 from core.errors import InvalidRequest
+from core.prediction import StoredWeights
 from core.records import models
 from core.records.tables import Model
 
 
-def asked_model(services: Services, principal: Principal, model_id: str) -> Model:
-    """The project's model, or a base. Raises NotFound."""
+def asked_model(
+    services: Services, principal: Principal, name: str, param: str = "model_id"
+) -> Model:
+    """The project's model, or a base, by its id or an alias. Raises NotFound."""
     with services.database.read() as session:
-        return models.get(session, principal.project_id, model_id, param="model_id")
+        return models.get(session, principal.project_id, name, param=param)
 
 
 def members(model: Model) -> list[str]:
     """Ids of the models that answer together, where it is a mixture."""
     return list((model.info.get("mixture") or {}).values())
+
+
+def stored_weights(services: Services, model: Model) -> StoredWeights:
+    """Where the inference process finds it."""
+    return StoredWeights(
+        model_id=model.id,
+        object_key=model.object_key,
+        sha256=model.sha256,
+        pinned=model.id in services.settings.serving_pinned_models,
+    )
 
 
 def own_classes_only(model: Model) -> InvalidRequest:

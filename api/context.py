@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import error_response, internal_error
 from api.rates import Standing
 from core.ids import new_id
+from core.leaving import ClientLeft
 from core.settings import MIB
 
 DRAIN_BYTES = 64 * MIB  # read and dropped of a body that was refused unread
@@ -71,7 +72,7 @@ class RequestContext:
             try:
                 app = _no_such_url if _has_nul(scope) else self._app
                 await app(scope, body.receive, send_with_headers)
-            except ClientDisconnect:
+            except (ClientDisconnect, ClientLeft):
                 return  # nobody is left to answer
             except Exception:
                 log.exception("request_failed", method=scope["method"], path=scope["path"])

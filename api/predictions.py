@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TypeVar
 
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from core.errors import InvalidRequest, ServiceError, StorageFault, Unavailable
+from core.errors import InvalidRequest, NotFound, ServiceError, StorageFault, Unavailable
+from core.learning.formats.names import Format
 from core.prediction import (
     CONTENT_TYPE,
+    EXPORTS_PATH,
+    Answer,
+    Answers,
+    Comparison,
     Embedding,
+    Exported,
+    Exporting,
     Fault,
+    Forgetting,
+    Held,
+    Loading,
     Prediction,
     Question,
     Score,
     Scores,
+    StoredWeights,
     Vectors,
     encode,
 )
@@ -40,6 +53,59 @@ async def predict(
     return (await _ask(client, prediction, images, Scores)).images
 
 
+async def compare(
+    client: httpx.AsyncClient, comparison: Comparison, images: list[bytes]
+) -> list[list[Answer]]:
+    """For each image an answer of each model. Raises as `predict`."""
+    return (await _ask(client, comparison, images, Answers)).images
+
+
+async def load(client: httpx.AsyncClient, model: StoredWeights) -> None:
+    """Has the model loaded. Raises as `predict`."""
+    await _ask(client, Loading(model=model), [], Held)
+
+
+async def export(client: httpx.AsyncClient, model: StoredWeights, wanted: Format) -> Exported:
+    """Has the model in another format, where `ServedExports` reads it. Raises as `predict`."""
+    return await _ask(client, Exporting(model=model, format=wanted), [], Exported)
+
+
+class ServedExports:
+    """Exports, read from the inference process as an object store is read."""
+
+    def __init__(self, address: str, timeout: float) -> None:
+        """`timeout` in seconds, of each read."""
+        self._address, self._timeout = address, timeout
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes `start` to before `end` of the export of that name. Blocking.
+
+        Raises NotFound when it is gone, and Unavailable.
+        """
+        client = httpx.Client(timeout=self._timeout, trust_env=False)
+        address = f"{self._address}{EXPORTS_PATH}/{key}"
+        asking = client.build_request("GET", address, headers={"range": f"bytes={start}-{end - 1}"})
+        try:
+            answer = client.send(asking, stream=True)
+            if answer.status_code == 404:
+                raise NotFound("The export was removed to make room; ask for it again.")
+            answer.raise_for_status()
+        except BaseException as error:
+            client.close()
+            if isinstance(error, httpx.HTTPError):
+                raise _unavailable(error, self._address) from error
+            raise
+        return _all_of(client, answer)
+
+
+async def forget(client: httpx.AsyncClient, model: StoredWeights) -> None:
+    """Frees the memory of a model that nobody may ask any more, if anybody answers."""
+    try:
+        await _ask(client, Forgetting(model=model), [], Held)
+    except Unavailable as fault:  # it leaves when room is needed
+        log.info("model_not_forgotten", model=model.model_id, code=fault.code)
+
+
 async def embed(client: httpx.AsyncClient, embedding: Embedding, images: list[bytes]) -> Vectors:
     """Features of texts and images. Raises as `predict`."""
     return await _ask(client, embedding, images, Vectors)
@@ -53,15 +119,24 @@ async def _ask(
             question.path, content=encode(question, images), headers={"content-type": CONTENT_TYPE}
         )
     except httpx.HTTPError as error:
-        log.warning("inference_unavailable", fault=type(error).__name__, url=str(client.base_url))
-        why = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
-        raise Unavailable(
-            f"The inference process did not answer {why}; try again in a moment.",
-            code="inference_unavailable",
-        ) from error
+        raise _unavailable(error, str(client.base_url)) from error
     if response.status_code == 200:
         return answer.model_validate_json(response.content)
     raise _fault(response)
+
+
+def _all_of(client: httpx.Client, answer: httpx.Response) -> Iterator[bytes]:
+    with closing(client), closing(answer):
+        yield from answer.iter_raw()
+
+
+def _unavailable(error: httpx.HTTPError, address: str) -> Unavailable:
+    log.warning("inference_unavailable", fault=type(error).__name__, url=address)
+    why = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
+    return Unavailable(
+        f"The inference process did not answer {why}; try again in a moment.",
+        code="inference_unavailable",
+    )
 
 
 def _fault(response: httpx.Response) -> ServiceError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from api.bodies import parse_json, read_body
-from api.schemas.inference import DEFAULT_TEMPLATE, Parameters, TaskRequest
+from api.schemas.inference import DEFAULT_TEMPLATE, LabelParameters, Parameters, TaskRequest
 from core.errors import InvalidRequest, TooLarge
 from core.settings import MIB, Settings
 from core.validation import shown
@@ -28,8 +28,7 @@ class TaskInput:
 
     @property
     def templates(self) -> list[str]:
-        given = self.parameters.templates
-        return given or [self.parameters.hypothesis_template or DEFAULT_TEMPLATE]
+        return templates_of(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def task_input(body: TaskBody, settings: Settings) -> TaskInput:
     task = parse_json(body.content, TaskRequest)
     found = _with_labels(task)
     check_images(found.images, settings)
-    _check_texts(found, settings)
+    check_texts(found.parameters, settings)
     return found
 
 
@@ -110,22 +109,15 @@ def decode_image(text: str, param: str) -> bytes:
         ) from error
 
 
-def _with_labels(task: TaskRequest) -> TaskInput:
-    inputs = task.inputs
-    if isinstance(inputs, str):
-        return TaskInput([decode_image(inputs, "inputs")], task.parameters)
-    if isinstance(inputs, list):
-        images = [decode_image(text, f"inputs.{place}") for place, text in enumerate(inputs)]
-        return TaskInput(images, task.parameters, is_batch=True)
-    parameters = task.parameters
-    if parameters.candidate_labels is None:
-        parameters = parameters.model_copy(update={"candidate_labels": inputs.candidate_labels})
-    return TaskInput([decode_image(inputs.image, "inputs.image")], parameters)
+def templates_of(parameters: LabelParameters) -> list[str]:
+    """The texts that labels are put into."""
+    return parameters.templates or [parameters.hypothesis_template or DEFAULT_TEMPLATE]
 
 
-def _check_texts(found: TaskInput, settings: Settings) -> None:
-    labels = found.parameters.candidate_labels
-    if found.parameters.templates and found.parameters.hypothesis_template:
+def check_texts(parameters: LabelParameters, settings: Settings) -> None:
+    """Raises InvalidRequest and TooLarge for labels and templates that are not to be encoded."""
+    labels = parameters.candidate_labels
+    if parameters.templates and parameters.hypothesis_template:
         raise InvalidRequest(
             "templates and hypothesis_template are both given; send one of them.",
             param="parameters.templates",
@@ -143,11 +135,25 @@ def _check_texts(found: TaskInput, settings: Settings) -> None:
     repeated = next((label for label in labels if labels.count(label) > 1), None)
     if len(set(labels)) != len(labels):
         raise InvalidRequest(f"candidate_labels has {shown(repeated)} twice.", param=param)
-    n_texts = len(labels) * len(found.templates)
+    n_templates = len(templates_of(parameters))
+    n_texts = len(labels) * n_templates
     if n_texts > MAX_TEXTS:
         raise TooLarge(
-            f"{len(labels)} labels in {len(found.templates)} templates are {n_texts} texts; the "
+            f"{len(labels)} labels in {n_templates} templates are {n_texts} texts; the "
             f"most is {MAX_TEXTS}. Send fewer of either.",
             code="too_many_texts",
             param=param,
         )
+
+
+def _with_labels(task: TaskRequest) -> TaskInput:
+    inputs = task.inputs
+    if isinstance(inputs, str):
+        return TaskInput([decode_image(inputs, "inputs")], task.parameters)
+    if isinstance(inputs, list):
+        images = [decode_image(text, f"inputs.{place}") for place, text in enumerate(inputs)]
+        return TaskInput(images, task.parameters, is_batch=True)
+    parameters = task.parameters
+    if parameters.candidate_labels is None:
+        parameters = parameters.model_copy(update={"candidate_labels": inputs.candidate_labels})
+    return TaskInput([decode_image(inputs.image, "inputs.image")], parameters)

@@ -13,6 +13,7 @@ import string
 
 MODEL_ID = re.compile(r"[A-Za-z0-9._:-]{1,96}")
 BASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # never a colon, which every model id has
 SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 _ALPHABET = string.ascii_lowercase + string.digits

@@ -43,9 +43,14 @@ def fetch_model(store: ObjectStore, cache_directory: Path, object_key: str, sha2
     return target
 
 
-def _check_digest(tar: Path, sha256: str) -> None:
+def digest_of(tar: Path) -> str:
+    """SHA-256 of a file, in hex."""
     with tar.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _check_digest(tar: Path, sha256: str) -> None:
+    found = digest_of(tar)
     if found != sha256:
         raise ValueError(f"its sha256 is {found}, not {sha256}; it is damaged")
 

@@ -12,7 +12,11 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.learning.formats.names import Format
+
 CONTENT_TYPE = "application/vnd.lipsum.prediction"
+
+EXPORTS_PATH = "/exports"
 
 Function = Literal["softmax", "sigmoid", "none"]
 
@@ -21,15 +25,48 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Question(_Frozen):
-    """What is asked of which model about which images."""
-
-    path: ClassVar[str]
+class StoredWeights(_Frozen):
+    """Which model is asked, and where it lies."""
 
     model_id: str
     object_key: str = Field(description="Of the model's tar; chosen by the service.")
     sha256: str = Field(description="Of the tar.")
-    image_sizes: list[int] = Field(description="Bytes of each image that follows.")
+    pinned: bool = Field(False, description="Whether it stays in memory once it is there.")
+
+
+class Question(_Frozen):
+    """What is asked about which images."""
+
+    path: ClassVar[str]
+
+    image_sizes: list[int] = Field(
+        default_factory=list, description="Bytes of each image that follows."
+    )
+
+
+class Loading(Question):
+    """That a model be in memory before it is asked."""
+
+    path = "/load"
+
+    model: StoredWeights
+
+
+class Forgetting(Question):
+    """That a model leave memory, which nobody may ask any more."""
+
+    path = "/forget"
+
+    model: StoredWeights
+
+
+class Exporting(Question):
+    """That a model be there in another library's format."""
+
+    path = "/export"
+
+    model: StoredWeights
+    format: Format
 
 
 class Prediction(Question):
@@ -37,6 +74,7 @@ class Prediction(Question):
 
     path = "/predict"
 
+    model: StoredWeights
     labels: list[str] | None = Field(
         None, description="Candidate labels for the text tower; None for the model's own head."
     )
@@ -50,7 +88,29 @@ class Embedding(Question):
 
     path = "/embed"
 
+    model: StoredWeights
     texts: list[str] = Field(default_factory=list)
+
+
+class Compared(StoredWeights):
+    """One of several models that are asked the same."""
+
+    theta0: str | None = Field(None, description="The model that it descends from.")
+
+
+class Comparison(Question):
+    """What several models say of the same images, side by side.
+
+    Without labels each answers for the classes it was trained on; one that has none of its own
+    answers for those of the first that has.
+    """
+
+    path = "/compare"
+
+    models: list[Compared]
+    labels: list[str] | None = None
+    templates: list[str] = Field(default_factory=list, description="Texts with one {} each.")
+    top_k: int | None = None
 
 
 class Score(_Frozen):
@@ -71,6 +131,44 @@ class Vectors(_Frozen):
 
     texts: list[list[float]]
     images: list[list[float]]
+
+
+class Held(_Frozen):
+    """What models in memory take of it."""
+
+    bytes: int
+
+
+class Exported(_Frozen):
+    """A tar that the inference process has, at `EXPORTS_PATH/{name}`."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class ShiftSeen(_Frozen):
+    """How far an image lies from what a model was trained on
+    (`core.learning.statistics.Shift`)."""
+
+    distance: float
+    energy: float
+    p: float
+
+
+class Answer(_Frozen):
+    """One model's answer to one image."""
+
+    scores: list[Score] = Field(description="Probabilities, best first.")
+    confidence: float | None = Field(description="Of the first, calibrated on ID validation.")
+    weights: dict[str, float] | None = Field(description="Of a mixture's members, by folder.")
+    shift: ShiftSeen | None
+
+
+class Answers(_Frozen):
+    """For each image an answer of each model, in the order they were asked."""
+
+    images: list[list[Answer]]
 
 
 class Fault(_Frozen):

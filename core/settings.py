@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     serving_timeout: float = Field(
         60.0, gt=0, description="Seconds the API waits for the inference process."
     )
+    serving_pinned_models: tuple[str, ...] = Field(
+        (),
+        description="Ids of models that stay in the inference process's memory once they are "
+        "there, whatever else is asked for.",
+    )
     serving_model_bytes: int = Field(
         2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
     )

@@ -32,7 +32,7 @@ from cli.service import Service
 from core.demo.world import write_archives
 from core.settings import Settings
 from tests.s3_server import private_s3
-from tests.trainers import attempt_directory
+from tests.trainers import trainer_of
 
 PATIENCE = 300.0  # seconds for a job to get somewhere
 LABELS = ("airplane", "sailboat")  # two of the demo's classes
@@ -93,14 +93,15 @@ class Recorder:
             time.sleep(0.2)
         raise TimeoutError(f"{job_id} is {job['status']} after {PATIENCE:.0f} s, not {statuses}")
 
-    def kill_trainers(self) -> None:
-        """As the system does when memory runs out."""
+    def kill_trainer(self) -> None:
+        """As the system does when memory runs out, as soon as one is at work."""
         assert self._worker.process is not None
-        supervisor = self._worker.process.pid
-        for task in Path(f"/proc/{supervisor}/task").iterdir():
-            for pid in (task / "children").read_text().split():
-                if attempt_directory(int(pid)) is not None:
-                    os.kill(int(pid), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while (trainer := trainer_of(self._worker.process.pid)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no trainer was at work within {PATIENCE:.0f} s")
+            time.sleep(0.05)
+        os.kill(trainer, signal.SIGKILL)
 
 
 def shortened(value: Any, name: str = "") -> Any:
@@ -254,7 +255,7 @@ def _jobs(recorder: Recorder, file_id: str) -> Json:
 
     lost = ask("create_job", _request(file_id, {"n_epochs": 1000}))["id"]
     recorder.follow(lost, "running")
-    recorder.kill_trainers()
+    recorder.kill_trainer()
     recorder.follow(lost, "failed")
     ask("retry_job", job_id=lost)
     ask("cancel_job", job_id=lost)
@@ -285,10 +286,18 @@ def _answers(recorder: Recorder, model_id: str, images: list[bytes]) -> None:
     ask("ask_model", {"inputs": image, "parameters": {"top_k": 2}}, model_id=model_id)
     ask("image_classification", {"inputs": image, "parameters": {"top_k": 2}}, model_id=model_id)
     ask("zero_shot_image_classification", {"inputs": image, **candidates}, model_id=model_id)
+    models = ["base:demo", model_id]
+    ask("classify", {"models": models, "inputs": image, "parameters": {"top_k": 2}})
     ask("feature_extraction", {"inputs": "a photo of an airplane"}, model_id=model_id)
     ask("create_embeddings", {"texts": ["an airplane"], "images": [image]}, model_id=model_id)
     ask("list_models", query={"limit": "2"})
     ask("retrieve_model", model_id=model_id)
+    for model in (model_id, "base:demo"):
+        ask("point_alias", {"model": model}, alias="production")
+    ask("roll_back_alias", alias="production")
+    ask("retrieve_alias", alias="production")
+    ask("list_aliases")
+    ask("delete_alias", alias="production")
 
 
 def _thumbnail(picture: bytes) -> bytes:

@@ -72,15 +72,20 @@ def make_settings(directory: Path, **overrides: Any) -> Settings:
 def prepare(settings: Settings) -> tuple[Database, ObjectStore, str, str]:
     """A migrated database with one project and an admin's key: (database, store, project id,
     secret)."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    prepare_database(settings)
     write_private(settings.key_secret_path, KEY_SECRET, replace=True)
+    database = Database(settings.resolved_database_url)
+    project_id, secret = add_key(database, "default")
+    return database, ObjectStore.from_settings(settings), project_id, secret
+
+
+def prepare_database(settings: Settings) -> None:
+    """An empty database of the newest schema where the settings have it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     if settings.database_url is None:
         (settings.data_dir / "lipsum.db").write_bytes(_migrated())
     else:
         migrate(settings.database_url)
-    database = Database(settings.resolved_database_url)
-    project_id, secret = add_key(database, "default")
-    return database, ObjectStore.from_settings(settings), project_id, secret
 
 
 @cache

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -70,10 +71,10 @@ def stored_dataset(store: ObjectStore, archive: Path) -> DatasetReference:
     )
 
 
-def service_settings(directory: Path, **changes: object) -> Settings:
+def service_settings(directory: Path, **changes: Any) -> Settings:
     """A data directory ready for a service of its own, with `base:tiny` registered."""
-    values: dict[str, object] = {"port": free_port(), "serving_port": free_port(), "device": "cpu"}
-    settings = Settings(data_dir=directory / "data", **{**values, **changes})  # type: ignore[arg-type]
+    values: dict[str, Any] = {"port": free_port(), "serving_port": free_port(), "device": "cpu"}
+    settings = Settings(data_dir=directory / "data", **{**values, **changes})
     prepare(settings)
     save_directory(tiny_clip(), directory / "tiny")
     database = Database(settings.resolved_database_url)

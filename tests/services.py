@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -27,7 +28,10 @@ from core.records.engine import Database, migrate
 
 STARTUP_SECONDS = 30.0
 MLFLOW_STARTUP_SECONDS = 120.0  # it migrates a database first
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
 _POSTGRESQL_PLACES = ("/usr/local/bin", "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin")
+
+Overrides = Callable[[], dict[str, Any]]  # of settings
 
 
 class PostgresqlServer:
@@ -251,7 +255,16 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+@pytest.fixture(scope="session", params=DATABASES)
+def of_database(request: pytest.FixtureRequest) -> Overrides:
+    """What settings say of an empty database of either kind, a new one each time."""
+    if request.param == "sqlite":
+        return dict
+    template: str = request.getfixturevalue("postgresql_template")
+    return lambda: {"database_url": copied_postgresql(template)}
+
+
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty, migrated database of either kind."""
     if request.param == "postgresql":

@@ -21,6 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core import logging
+from core.disk_cache import trim
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
 from core.jobs.messages import PEAK_MEMORY, Failed, Finished, Stopped
 from core.jobs.spec import JobSpec
@@ -28,7 +29,6 @@ from core.objects import ObjectStore
 from core.settings import GIB, load_settings
 from worker.handover import read_checkpoints
 from worker.parent_death import die_with_parent
-from worker.pipeline.cache import trim
 from worker.pipeline.reports import Reporter, SupervisorGone
 from worker.pipeline.workspace import Workspace
 from worker.stop_signal import StopRequested, StopSignal

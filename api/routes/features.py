@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from api.asked_models import asked_model, members, no_features
+from api.asked_models import asked_model, members, no_features, stored_weights
 from api.auth import Authenticated, Principal, needs
 from api.bodies import described, parse_json
 from api.errors import documented
@@ -14,7 +14,9 @@ from api.schemas.features import EmbeddingRequest, Embeddings, FeatureRequest
 from api.services import InServices, Services
 from api.task_input import TaskBody, check_images, decode_image, read_task_body
 from core.errors import InvalidRequest
+from core.leaving import unless_it_leaves
 from core.prediction import Embedding, Vectors
+from core.records.tables import Model
 
 router = APIRouter(prefix="/models/{model_id}", tags=["inference"])
 
@@ -34,7 +36,8 @@ async def feature_extraction(
 ) -> Features:
     """The text tower's features, of unit length: one vector for one text, a list for a list."""
     body = await read_task_body(request, services.settings)
-    return await extract(services, principal, model_id, body)
+    asking = extract(services, principal, model_id, body)
+    return await unless_it_leaves(request.receive, asking)
 
 
 @router.post(
@@ -58,10 +61,12 @@ async def create_embeddings(
             code="missing_field",
             param="texts",
         )
-    found = await _embed(services, principal, model_id, asked.texts, images)
+    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    asking = _embed(services, model, asked.texts, images)
+    found = await unless_it_leaves(request.receive, asking)
     vectors = found.texts or found.images
     return Embeddings(
-        model=model_id, dimensions=len(vectors[0]), texts=found.texts, images=found.images
+        model=model.id, dimensions=len(vectors[0]), texts=found.texts, images=found.images
     )
 
 
@@ -72,20 +77,18 @@ async def extract(
     asked = parse_json(body.content, FeatureRequest)
     is_one = isinstance(asked.inputs, str)
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
-    found = await _embed(services, principal, model_id, texts, [])
+    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    found = await _embed(services, model, texts, [])
     return found.texts[0] if is_one else found.texts
 
 
 async def _embed(
-    services: Services, principal: Principal, model_id: str, texts: list[str], images: list[bytes]
+    services: Services, model: Model, texts: list[str], images: list[bytes]
 ) -> Vectors:
-    model = await run_in_threadpool(asked_model, services, principal, model_id)
     if members(model):
         raise no_features(model)
     embedding = Embedding(
-        model_id=model.id,
-        object_key=model.object_key,
-        sha256=model.sha256,
+        model=stored_weights(services, model),
         texts=texts,
         image_sizes=[len(image) for image in images],
     )

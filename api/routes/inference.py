@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from api.asked_models import asked_model, members, own_classes_only
+from api.asked_models import asked_model, members, own_classes_only, stored_weights
 from api.auth import Authenticated, Principal, needs
 from api.bodies import described
 from api.dispatch import Task, task_of
@@ -23,6 +23,7 @@ from api.services import InServices, Services
 from api.task_input import TaskBody, TaskInput, read_task_body, task_input
 from core.datasets.image_kinds import FORMATS
 from core.errors import InvalidRequest
+from core.leaving import unless_it_leaves
 from core.prediction import Prediction, Score
 from core.records.tables import Model
 
@@ -36,7 +37,8 @@ _ANSWERS = documented(413, 507)
 Labels = list[Score] | list[list[Score]]
 
 
-def _or_image(extra: dict[str, Any]) -> dict[str, Any]:
+def or_image(extra: dict[str, Any]) -> dict[str, Any]:
+    """The description of a JSON body, which may be an image instead."""
     kinds = {f"image/{kind.lower()}": _IMAGE for kind in FORMATS}
     extra["requestBody"]["content"] |= kinds  # as documented; what it is, is seen in its bytes
     return extra
@@ -45,7 +47,7 @@ def _or_image(extra: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "",
     dependencies=[needs("models:infer")],
-    openapi_extra=_or_image(described(TaskRequest, FeatureRequest)),
+    openapi_extra=or_image(described(TaskRequest, FeatureRequest)),
     responses=_ANSWERS,
 )
 async def ask_model(
@@ -57,8 +59,9 @@ async def ask_model(
     body = await read_task_body(request, services.settings)
     task = task_of(body)
     if task == "feature-extraction":
-        return await features.extract(services, principal, model_id, body)
-    return await _classify(services, principal, model_id, body, task)
+        asking = features.extract(services, principal, model_id, body)
+        return await unless_it_leaves(request.receive, asking)
+    return await _classify(request, services, principal, model_id, body, task)
 
 
 @router.post(
@@ -73,13 +76,13 @@ async def zero_shot_image_classification(
     """Scores of candidate labels, best first. On a fine-tuned model: its tower, your labels."""
     body = await read_task_body(request, services.settings)
     task: Task = "zero-shot-image-classification"
-    return await _classify(services, principal, model_id, body, task)
+    return await _classify(request, services, principal, model_id, body, task)
 
 
 @router.post(
     "/image-classification",
     dependencies=[needs("models:infer")],
-    openapi_extra=_or_image(described(TaskRequest)),
+    openapi_extra=or_image(described(TaskRequest)),
     responses=_ANSWERS,
 )
 async def image_classification(
@@ -87,11 +90,16 @@ async def image_classification(
 ) -> Labels:
     """Scores of the classes a model was trained on, best first. A mixture's are probabilities."""
     body = await read_task_body(request, services.settings)
-    return await _classify(services, principal, model_id, body, "image-classification")
+    return await _classify(request, services, principal, model_id, body, "image-classification")
 
 
 async def _classify(
-    services: Services, principal: Principal, model_id: str, body: TaskBody, task: Task
+    request: Request,
+    services: Services,
+    principal: Principal,
+    model_id: str,
+    body: TaskBody,
+    task: Task,
 ) -> Labels:
     model = await run_in_threadpool(asked_model, services, principal, model_id)
     asked = task_input(body, services.settings)
@@ -99,7 +107,7 @@ async def _classify(
         _check_own_classes(model, asked)
     else:
         _check_candidates(model, asked)
-    return await _answer(services, model, asked)
+    return await unless_it_leaves(request.receive, _answer(services, model, asked))
 
 
 def _check_candidates(model: Model, task: TaskInput) -> None:
@@ -143,9 +151,7 @@ def _check_mixture(model: Model, task: TaskInput) -> None:
 async def _answer(services: Services, model: Model, task: TaskInput) -> Labels:
     parameters = task.parameters
     prediction = Prediction(
-        model_id=model.id,
-        object_key=model.object_key,
-        sha256=model.sha256,
+        model=stored_weights(services, model),
         labels=parameters.candidate_labels,
         templates=task.templates,
         function=parameters.function_to_apply or "softmax",

@@ -34,7 +34,7 @@ from core.ids import new_id
 from core.jobs.estimate import training_steps
 from core.jobs.lookup import RecordsLookup
 from core.jobs.request import JobRequest
-from core.jobs.resolve import resolve_job
+from core.jobs.resolve import id_of, resolve_job
 from core.records import (
     audit,
     events,
@@ -100,13 +100,14 @@ def create_job(
         with services.database.read() as session:
             lookup = RecordsLookup(session, principal.project_id)
             spec = resolve_job(body, lookup=lookup, settings=services.settings, job_id=job_id)
+            named = {**written, "model": id_of(body.model, lookup)}  # an alias may move
         with services.database.write() as session:
             quotas.check_jobs(session, principal.project_id, principal.key_id)
             job = jobs.create(
                 session,
                 principal.project_id,
                 spec,
-                written,
+                named,
                 key_id=principal.key_id,
                 steps=training_steps(spec),
             )

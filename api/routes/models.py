@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from typing import Annotated, Literal
 
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from api.asked_models import stored_weights
 from api.auth import Authenticated, Principal, needs
 from api.downloads import Stored, documented_download, download
+from api.errors import documented
+from api.predictions import ServedExports, export, forget
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
 from api.schemas.models import ModelDeleted, ModelObject, model_object
 from api.services import InServices, Services
 from core.errors import NotFound
+from core.learning.formats.names import Format
+from core.leaving import unless_it_leaves
 from core.records import audit, models
 from core.records.pages import MAX_LIMIT
 from core.records.tables import Model
 from core.validation import shown
 
 router = APIRouter(prefix="/models", tags=["models"])
+
+TAR = "application/x-tar"
+
+WantedFormat = Annotated[Literal["open_clip", Format], Query(alias="format")]
 
 
 @router.get("", dependencies=[needs("models:read")])
@@ -41,12 +53,15 @@ def retrieve_model(model_id: str, principal: Authenticated, services: InServices
     return model_object(_get(services, principal, model_id))
 
 
-@router.delete("/{model_id}", dependencies=[needs("models:write")])
-def delete_model(model_id: str, principal: Authenticated, services: InServices) -> ModelDeleted:
-    """A fine-tuned model is gone for its project; a base is the operator's."""
-    with services.database.write() as session:
-        models.delete(session, principal.project_id, model_id)
-        audit.note(session, principal.actor, "model.delete", model_id)
+@router.delete("/{model_id}", dependencies=[needs("models:write")], responses=documented(409))
+async def delete_model(
+    model_id: str, principal: Authenticated, services: InServices
+) -> ModelDeleted:
+    """A fine-tuned model is gone for its project, and from memory; a base is the operator's. One
+    that an alias points at is kept."""
+    unused = await run_in_threadpool(_delete, services, principal, model_id)
+    if unused is not None:
+        await forget(services.inference, stored_weights(services, unused))
     return ModelDeleted(id=model_id)
 
 
@@ -56,13 +71,27 @@ def delete_model(model_id: str, principal: Authenticated, services: InServices) 
     response_class=Response,
     responses=documented_download("application/x-tar"),
 )
-def download_weights(
-    model_id: str, request: Request, principal: Authenticated, services: InServices
+async def download_weights(
+    model_id: str,
+    request: Request,
+    principal: Authenticated,
+    services: InServices,
+    wanted: WantedFormat = "open_clip",
 ) -> Response:
-    """One uncompressed tar: weights, configuration, head, classes, model card."""
-    row = _get(services, principal, model_id)
-    stored = Stored(row.object_key, row.size, row.sha256, f"{row.id}.tar", "application/x-tar")
-    return download(request, services.store, stored)
+    """One uncompressed tar: weights, configuration, head, classes, model card. As `onnx` a graph
+    with the head in it, as `transformers` a directory for CLIPModel.from_pretrained; these are
+    made when they are first asked for, and refused for a model they cannot hold."""
+    row = await run_in_threadpool(_get, services, principal, model_id)
+    if wanted == "open_clip":
+        stored = Stored(row.object_key, row.size, row.sha256, f"{row.id}.tar", TAR)
+        return await run_in_threadpool(download, request, services.store, stored)
+    exporting = export(services.inference, stored_weights(services, row), wanted)
+    made = await unless_it_leaves(request.receive, exporting)
+    served = ServedExports(
+        services.settings.resolved_serving_url, services.settings.serving_timeout
+    )
+    stored = Stored(made.name, made.size, made.sha256, f"{row.id}.{wanted}.tar", TAR)
+    return await run_in_threadpool(download, request, served, stored)
 
 
 @router.get(
@@ -85,6 +114,14 @@ def download_model_file(
     offset, size = place
     stored = Stored(row.object_key, size, f"{row.sha256}-{offset}", name, offset=offset)
     return download(request, services.store, stored)
+
+
+def _delete(services: Services, principal: Principal, model_id: str) -> Model | None:
+    """The model, where no other has the same weights."""
+    with services.database.write() as session:
+        row = models.delete(session, principal.project_id, model_id)
+        audit.note(session, principal.actor, "model.delete", model_id)
+        return None if models.has_twin(session, row) else row
 
 
 def _get(services: Services, principal: Principal, model_id: str) -> Model:

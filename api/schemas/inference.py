@@ -49,7 +49,7 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class Parameters(_Closed):
+class LabelParameters(_Closed):
     """What is asked of the image. Labels ask the text tower; without them, the trained head."""
 
     model_config = ConfigDict(json_schema_extra=_ONE_KIND_OF_TEMPLATE)
@@ -65,6 +65,11 @@ class Parameters(_Closed):
         description="Several texts, whose features are averaged. Ours.",
     )
     top_k: int | None = Field(None, ge=1, description="Only the best labels. Default: all.")
+
+
+class Parameters(LabelParameters):
+    """The same, and what becomes of the logits."""
+
     function_to_apply: Function | None = Field(None, description="Default: softmax.")
 
 

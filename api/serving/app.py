@@ -12,15 +12,31 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from api.serving.engine import Engine
-from core.errors import InvalidRequest, ServiceError, StorageFault, Unavailable
-from core.prediction import CONTENT_TYPE, Asked, Embedding, Fault, Prediction, decode
+from api.serving.exports import export_path
+from core.errors import InvalidRequest, NotFound, ServiceError, StorageFault, Unavailable
+from core.leaving import ClientLeft, unless_it_leaves
+from core.prediction import (
+    CONTENT_TYPE,
+    EXPORTS_PATH,
+    Asked,
+    Comparison,
+    Embedding,
+    Exporting,
+    Fault,
+    Forgetting,
+    Loading,
+    Prediction,
+    decode,
+)
 from core.settings import MIB, Settings
 
 log = structlog.get_logger(__name__)
 
+CLIENT_LEFT = 499  # nginx's number; nobody reads it
 MAX_BYTES_IN_FLIGHT = 512 * MIB  # of bodies being answered; one larger body is still taken
 
 
@@ -43,11 +59,27 @@ def create_serving_app(settings: Settings) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     for path, route in (
         (Prediction.path, _answering(Prediction, Engine.predict)),
+        (Comparison.path, _answering(Comparison, Engine.compare)),
         (Embedding.path, _answering(Embedding, Engine.embed)),
+        (Loading.path, _answering(Loading, Engine.load)),
+        (Forgetting.path, _answering(Forgetting, Engine.forget)),
+        (Exporting.path, _answering(Exporting, Engine.export)),
     ):
         app.add_api_route(path, route, methods=["POST"], response_model=None)
+    app.add_api_route(f"{EXPORTS_PATH}/{{name}}", _export_of(settings), methods=["GET"])
     app.add_api_route("/healthz", _health, methods=["GET"])
     return app
+
+
+def _export_of(settings: Settings) -> Callable[[str], Response]:
+    def route(name: str) -> Response:
+        """A part of a tar, where a range is asked for."""
+        try:
+            return FileResponse(export_path(settings, name))
+        except NotFound as error:
+            return Response(error.message, status_code=404)
+
+    return route
 
 
 async def _health() -> dict[str, str]:
@@ -63,10 +95,13 @@ def _answering(
         try:
             engine: Engine = request.app.state.engine
             with _Admission(request):
-                found = await answer(engine, *await _read(request, kind))
+                asked, images = await _read(request, kind)
+                found = await unless_it_leaves(request.receive, answer(engine, asked, images))
             return Response(found.model_dump_json(), media_type="application/json")
         except ServiceError as error:
             return _refusal(error)
+        except ClientLeft:  # or waited long enough
+            return Response(status_code=CLIENT_LEFT)
         except Exception as error:  # the API is told, and this log says why
             log.exception("inference_failed")
             return _refusal(

@@ -1,14 +1,15 @@
 """Images of several requests through a tower together: throughput without waiting for it.
 
-An image that meets an idle tower starts at once. Only when others were waiting already, so that
-more are likely on their way, does a batch that is not full linger a few milliseconds.
+An image that meets an idle tower starts at once, unless others are on their way: a batch that is
+not full lingers a few milliseconds for images that are being decoded, and for no others.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,7 +17,7 @@ from core.errors import Unavailable
 
 MAX_BATCH = 32  # images
 MAX_WAITING = 256  # images; more are refused rather than answered too late
-LINGER = 0.003  # seconds
+LINGER = 0.003  # seconds that an image which is there waits for one that is on its way
 
 Model = TypeVar("Model")
 Image = TypeVar("Image")
@@ -31,15 +32,20 @@ class _Waiting(Generic[Model, Image, Features]):
 
 
 class Batcher(Generic[Model, Image, Features]):
-    """Start `run()` as a task; ask for `features()` from the same event loop."""
+    """Start `run()` as a task; `put` images from the same event loop."""
 
     def __init__(
-        self, compute: Callable[[Model, list[Image]], Awaitable[Sequence[Features]]]
+        self,
+        compute: Callable[[Model, list[Image]], Awaitable[Sequence[Features]]],
+        linger: float = LINGER,
     ) -> None:
-        """`compute` takes images of one model and is never called twice at once."""
+        """`compute` takes images of one model and is never called twice at once; `linger` in
+        seconds."""
+        self._linger_seconds = linger
         self._compute = compute
         self._waiting: deque[_Waiting[Model, Image, Features]] = deque()
-        self._arrived = asyncio.Event()
+        self._coming = 0  # images that are being decoded
+        self._news = asyncio.Event()
 
     def require_room(self, n_images: int) -> None:
         """Raises Unavailable when so many more would have to wait too long."""
@@ -49,31 +55,48 @@ class Batcher(Generic[Model, Image, Features]):
                 code="inference_busy",
             )
 
-    async def features(self, model: Model, images: Sequence[Image]) -> list[Features]:
-        """The features of each image. Raises Unavailable when too many wait already."""
+    @contextmanager
+    def coming(self, n_images: int) -> Iterator[None]:
+        """For the block's duration so many images are on their way. Put them before it ends."""
+        self._coming += n_images
+        try:
+            yield
+        finally:
+            self._coming -= n_images
+            self._news.set()
+
+    def put(self, model: Model, images: Sequence[Image]) -> Awaitable[list[Features]]:
+        """Queues the images; what is awaited are their features. Raises Unavailable when too many
+        wait already."""
         self.require_room(len(images))
         loop = asyncio.get_running_loop()
         mine = [
             _Waiting[Model, Image, Features](model, image, loop.create_future()) for image in images
         ]
         self._waiting.extend(mine)
-        self._arrived.set()
-        return list(await asyncio.gather(*(item.answer for item in mine)))
+        self._news.set()
+        return asyncio.gather(*(item.answer for item in mine))
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        others_waited = False
         while True:
-            if not self._waiting:
-                self._arrived.clear()
-                await self._arrived.wait()
-                others_waited = False
-            if others_waited and len(self._waiting) < MAX_BATCH:
-                await asyncio.sleep(LINGER)
+            while not self._waiting:
+                await self._hear()
+            await self._linger()
             batch = self._take()
             if batch:
                 await self._work(batch)
-            others_waited = bool(self._waiting)
+
+    async def _linger(self) -> None:
+        """Returns when the batch is full, when nobody else is coming, or after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while self._coming and len(self._waiting) < MAX_BATCH:
+                    await self._hear()
+
+    async def _hear(self) -> None:
+        self._news.clear()
+        await self._news.wait()
 
     def _take(self) -> list[_Waiting[Model, Image, Features]]:
         """The longest waiting image and others of its model; whose client left is dropped."""

@@ -1,4 +1,5 @@
-"""Things that are slow to make, kept while they fit: least recently used goes first.
+"""Things that are slow to make, kept while they fit: least recently used goes first, and what is
+pinned does not go.
 
 For one event loop; the work itself is done elsewhere. Those who ask for the same thing at once
 wait for one making of it, and one of them leaving does not stop it.
@@ -6,59 +7,75 @@ wait for one making of it, and one of them leaving does not stop it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-Key = TypeVar("Key")
+from api.serving.single_flight import SingleFlight
+
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
 class ByteCache(Generic[Key, Value]):
-    """A value larger than the whole cache is handed out and not kept."""
+    """A value for which there is no room is handed out and not kept."""
 
     def __init__(self, capacity: int, size_of: Callable[[Value], int]) -> None:
         """`capacity` in bytes, as `size_of` counts them."""
         self._capacity = capacity
         self._size_of = size_of
         self._kept: OrderedDict[Key, Value] = OrderedDict()
-        self._making: dict[Key, asyncio.Task[Value]] = {}
+        self._making: SingleFlight[Key, Value] = SingleFlight()
+        self._pinned: set[Key] = set()
+        self._dropped: set[Key] = set()  # while they were being made
         self.bytes = 0
 
     def __contains__(self, key: Key) -> bool:
         return key in self._kept
 
-    async def get(self, key: Key, make: Callable[[], Awaitable[Value]]) -> Value:
-        """The value of that key, made now if need be. Raises what `make` raises, for all."""
+    async def get(
+        self, key: Key, make: Callable[[], Awaitable[Value]], *, pinned: bool = False
+    ) -> Value:
+        """The value of that key, made now if need be; once it was asked for as `pinned` it stays
+        until it is dropped. Raises what `make` raises, for all."""
+        if pinned:
+            self._pinned.add(key)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        if key not in self._making:
-            task = asyncio.create_task(self._make(key, make))
-            task.add_done_callback(_retrieve)
-            self._making[key] = task
-        return await asyncio.shield(self._making[key])
+        return await self._making.do(key, lambda: self._make(key, make))
+
+    def drop(self, key: Key) -> None:
+        """Keeps that value no more, nor one that is being made now."""
+        self._pinned.discard(key)
+        if key in self._making:
+            self._dropped.add(key)
+        if key in self._kept:
+            self.bytes -= self._size_of(self._kept.pop(key))
 
     async def _make(self, key: Key, make: Callable[[], Awaitable[Value]]) -> Value:
         try:
             value = await make()
         finally:
-            del self._making[key]
+            dropped = key in self._dropped
+            self._dropped.discard(key)
         size = self._size_of(value)
-        if size <= self._capacity:
-            self._make_room(self._capacity - size)
+        if not dropped and self._make_room(self._capacity - size):
             self._kept[key] = value
             self.bytes += size
         return value
 
-    def _make_room(self, most: int) -> None:
-        while self.bytes > most:
-            _, dropped = self._kept.popitem(last=False)
-            self.bytes -= self._size_of(dropped)
-
-
-def _retrieve(task: asyncio.Task[Value]) -> None:
-    """Marks a fault as seen: everybody who waited may have left."""
-    if not task.cancelled():
-        task.exception()
+    def _make_room(self, most: int) -> bool:
+        """Lets go of the longest unused until no more than `most` bytes are kept, if that can
+        be."""
+        loose = [key for key in self._kept if key not in self._pinned]
+        going: list[Key] = []
+        left = self.bytes
+        while left > most and loose:
+            going.append(loose.pop(0))
+            left -= self._size_of(self._kept[going[-1]])
+        if left > most:
+            return False
+        for key in going:
+            self.bytes -= self._size_of(self._kept.pop(key))
+        return True

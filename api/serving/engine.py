@@ -17,6 +17,15 @@ from torch import Tensor
 
 from api.serving.batcher import Batcher
 from api.serving.byte_cache import ByteCache
+from api.serving.comparing import (
+    Contender,
+    Loaded,
+    OwnClasses,
+    answers,
+    distinct_transforms,
+    own_classes,
+)
+from api.serving.exports import make_export
 from api.serving.loaded_model import (
     Classifier,
     LoadedMixture,
@@ -25,12 +34,27 @@ from api.serving.loaded_model import (
     load_model,
     score,
 )
+from api.serving.single_flight import SingleFlight
 from core.datasets.images import UnreadableImage, decode
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
 from core.learning.models import pick_device
 from core.objects import ObjectStore
-from core.prediction import Embedding, Prediction, Question, Scores, Vectors
+from core.prediction import (
+    Answers,
+    Compared,
+    Comparison,
+    Embedding,
+    Exported,
+    Exporting,
+    Forgetting,
+    Held,
+    Loading,
+    Prediction,
+    Scores,
+    StoredWeights,
+    Vectors,
+)
 from core.settings import MIB, Settings
 
 CLASSIFIER_BYTES = 64 * MIB  # of zero-shot heads kept, whatever the models
@@ -48,7 +72,7 @@ class Engine:
         self._limits = Limits.from_settings(settings)
         self._store = ObjectStore.from_settings(settings)
         self._device = pick_device(settings.device)
-        self._models: ByteCache[str, LoadedModel | LoadedMixture] = ByteCache(
+        self._models: ByteCache[str, Loaded] = ByteCache(
             settings.serving_model_bytes, lambda model: model.bytes
         )
         self._classifiers: ByteCache[_ClassifierKey, Classifier] = ByteCache(
@@ -59,53 +83,136 @@ class Engine:
         self._towers = ThreadPoolExecutor(1, "towers")
         self._texts = ThreadPoolExecutor(1, "texts")
         self._loading = ThreadPoolExecutor(1, "load")
+        self._exporting = ThreadPoolExecutor(1, "export")
+        self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
 
     async def predict(self, prediction: Prediction, images: list[bytes]) -> Scores:
         """Scores of each image. Raises InvalidRequest, Unavailable and StorageFault."""
         self.batcher.require_room(len(images))
-        model = await self._model(prediction)
+        model = await self._model(prediction.model)
         classifier = await self._classifier(prediction, model)
-        features = await self._image_features(model, images)
+        (features,) = await self._image_features([model], images)
         found = await _in(
             self._decoding, score, classifier, features, prediction.function, prediction.top_k
         )
         return Scores(images=found)
 
+    async def compare(self, comparison: Comparison, images: list[bytes]) -> Answers:
+        """Every model's answer to each image. Raises as `predict`."""
+        self.batcher.require_room(len(images) * len(comparison.models))
+        models = await asyncio.gather(*map(self._model, comparison.models))
+        contenders = await self._contenders(comparison, models)
+        features = await self._image_features(models, images)
+        by_model = await asyncio.gather(
+            *(
+                _in(self._decoding, answers, contender, found, comparison.top_k)
+                for contender, found in zip(contenders, features, strict=True)
+            )
+        )
+        return Answers(images=[list(answered) for answered in zip(*by_model, strict=True)])
+
+    async def load(self, loading: Loading, _images: list[bytes]) -> Held:
+        """Has a model in memory before it is asked. Raises Unavailable and StorageFault."""
+        await self._model(loading.model)
+        return Held(bytes=self._models.bytes)
+
+    async def forget(self, forgetting: Forgetting, _images: list[bytes]) -> Held:
+        """Frees a model; whoever is being answered by it is answered."""
+        self._models.drop(forgetting.model.sha256)
+        return Held(bytes=self._models.bytes)
+
+    async def export(self, exporting: Exporting, _images: list[bytes]) -> Exported:
+        """Has a model in another format. Raises as `exports.make_export`."""
+        stored, wanted = exporting.model, exporting.format
+
+        async def make() -> Exported:
+            return await _in(
+                self._exporting, make_export, self._settings, self._store, stored, wanted
+            )
+
+        return await self._exports.do((stored.sha256, wanted), make)
+
     async def embed(self, embedding: Embedding, images: list[bytes]) -> Vectors:
         """Features of texts and images. Raises as `predict`."""
         self.batcher.require_room(len(images))
-        model = await self._model(embedding)
+        model = await self._model(embedding.model)
         assert isinstance(model, LoadedModel)  # the API refuses mixtures
         texts, features = await asyncio.gather(
             _in(self._texts, model.text_features, embedding.texts),
-            self._image_features(model, images),
+            self._image_features([model], images),
         )
-        return Vectors(texts=texts.tolist(), images=[vector.tolist() for vector in features])
+        vectors = [vector.tolist() for vector in features[0]]
+        return Vectors(texts=texts.tolist(), images=vectors)
 
     def close(self) -> None:
         """Waits for what is being computed; nothing new starts."""
-        for pool in (self._decoding, self._towers, self._texts, self._loading):
+        for pool in (
+            self._decoding,
+            self._towers,
+            self._texts,
+            self._loading,
+            self._exporting,
+        ):
             pool.shutdown(cancel_futures=True)
 
-    async def _image_features(self, model: Servable, images: list[bytes]) -> list[Tensor]:
-        tensors = await asyncio.gather(
+    async def _image_features(
+        self, models: Sequence[Loaded], images: list[bytes]
+    ) -> list[list[Tensor]]:
+        """For each model the features of each image, which is decoded once for all of them."""
+        transforms, places = distinct_transforms(models)
+        with self.batcher.coming(len(images)):
+            prepared = await asyncio.gather(
+                *(
+                    _in(self._decoding, self._prepare, transforms, image, place, len(images))
+                    for place, image in enumerate(images, start=1)
+                )
+            )
+            queued = [
+                self.batcher.put(model, [tensors[place] for tensors in prepared])
+                for model, place in zip(models, places, strict=True)
+            ]
+        return await asyncio.gather(*queued)
+
+    async def _model(self, stored: StoredWeights) -> Loaded:
+        async def load() -> Loaded:
+            cache = self._settings.cache_directory
+            return await _in(self._loading, load_model, stored, self._store, cache, self._device)
+
+        return await self._models.get(stored.sha256, load, pinned=stored.pinned)
+
+    async def _contenders(
+        self, comparison: Comparison, models: Sequence[Loaded]
+    ) -> list[Contender]:
+        own = None if comparison.labels is not None else own_classes(comparison.models, models)
+        if comparison.labels is None and own is None:
+            raise InvalidRequest(
+                "None of the models has classes of its own; pass candidate labels.",
+                code="no_head",
+                param="models",
+            )
+        return await asyncio.gather(
             *(
-                _in(self._decoding, self._prepare, model, image, place, len(images))
-                for place, image in enumerate(images, start=1)
+                self._contender(comparison, own, named, model)
+                for named, model in zip(comparison.models, models, strict=True)
             )
         )
-        return await self.batcher.features(model, tensors)
 
-    async def _model(self, question: Question) -> LoadedModel | LoadedMixture:
-        async def load() -> LoadedModel | LoadedMixture:
-            cache = self._settings.cache_directory
-            return await _in(self._loading, load_model, question, self._store, cache, self._device)
+    async def _contender(
+        self, comparison: Comparison, own: OwnClasses | None, named: Compared, model: Loaded
+    ) -> Contender:
+        if own is None:
+            assert comparison.labels is not None and isinstance(model, LoadedModel)
+            labels, templates = comparison.labels, comparison.templates
+            return Contender(model, await self._zero_shot(named, model, labels, templates), None)
+        trained = model.classifier if isinstance(model, LoadedMixture) else model.trained()
+        if trained is not None:
+            return Contender(model, trained, model.calibration.temperature)
+        assert isinstance(model, LoadedModel)  # a mixture has classes
+        classifier = await self._zero_shot(named, model, own.labels, own.templates)
+        calibrated = own.theta0 == named.model_id
+        return Contender(model, classifier, own.zero_shot_temperature if calibrated else None)
 
-        return await self._models.get(question.sha256, load)
-
-    async def _classifier(
-        self, prediction: Prediction, model: LoadedModel | LoadedMixture
-    ) -> Classifier:
+    async def _classifier(self, prediction: Prediction, model: Loaded) -> Classifier:
         labels, templates = prediction.labels, prediction.templates
         if isinstance(model, LoadedMixture):
             assert labels is None  # the API refuses them
@@ -114,19 +221,28 @@ class Engine:
             trained = model.trained()
             if trained is None:
                 raise InvalidRequest(
-                    f"{prediction.model_id} has no trained head; pass candidate labels.",
+                    f"{prediction.model.model_id} has no trained head; pass candidate labels.",
                     code="no_head",
                     param="model_id",
                 )
             return trained
-        key = (prediction.sha256, tuple(labels), tuple(templates))
+        return await self._zero_shot(prediction.model, model, labels, templates)
+
+    async def _zero_shot(
+        self, stored: StoredWeights, model: LoadedModel, labels: list[str], templates: list[str]
+    ) -> Classifier:
+        key = (stored.sha256, tuple(labels), tuple(templates))
         return await self._classifiers.get(
             key, lambda: _in(self._texts, model.zero_shot, labels, templates)
         )
 
-    def _prepare(self, model: Servable, data: bytes, place: int, n_images: int) -> Tensor:
+    def _prepare(
+        self, transforms: Sequence[Servable], data: bytes, place: int, n_images: int
+    ) -> list[Tensor]:
+        """The image as each of these models takes it."""
         try:
-            return model.preprocess(decode(data, self._limits))
+            image = decode(data, self._limits)
+            return [model.preprocess(image) for model in transforms]
         except UnreadableImage as error:
             which = "The image" if n_images == 1 else f"Image {place} of {n_images}"
             raise InvalidRequest(

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from open_clip.transform import PreprocessCfg
 from PIL import Image
 from torch import Tensor
 
 from core.errors import StorageFault
+from core.learning.calibration import Calibration
 from core.learning.evaluation import head_logits
 from core.learning.mixtures import Mixture, load_mixture
 from core.learning.models import (
@@ -23,10 +25,11 @@ from core.learning.models import (
     load_directory,
     load_head,
 )
+from core.learning.statistics import TrainingDomain
 from core.learning.zero_shot import build_head
 from core.model_cache import fetch_model
 from core.objects import ObjectStore
-from core.prediction import Function, Question, Score
+from core.prediction import Function, Score, StoredWeights
 
 TEXTS = 256  # encoded at once: bounds memory at any number of them
 
@@ -94,6 +97,10 @@ class Servable(Protocol):
     def preprocess(self, image: Image.Image) -> Tensor:
         """The validation transform, (C, H, W) on the CPU."""
 
+    @property
+    def preprocessing(self) -> PreprocessCfg:
+        """What the transform is made of: equal ones give equal images."""
+
     def features(self, images: list[Tensor]) -> list[Tensor]:
         """What `Classifier.scores` takes of each image, float32 on the CPU."""
 
@@ -104,14 +111,21 @@ class LoadedModel:
 
     clip: Clip
     head: Head | None
+    domain: TrainingDomain | None
+    calibration: Calibration
 
     @property
     def bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.clip.model.state_dict().values())
+        weights: int = sum(tensor.nbytes for tensor in self.clip.model.state_dict().values())
+        return weights + (0 if self.domain is None else self.domain.bytes)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """open_clip's own validation transform, (C, H, W) on the CPU."""
         return self.clip.preprocess(image)
+
+    @property
+    def preprocessing(self) -> PreprocessCfg:
+        return self.clip.preprocess_config
 
     @torch.inference_mode()
     def features(self, images: list[Tensor]) -> list[Tensor]:
@@ -149,6 +163,7 @@ class LoadedMixture:
 
     members: Sequence[LoadedModel]
     classifier: MixedClassifier
+    calibration: Calibration
 
     @property
     def bytes(self) -> int:
@@ -156,6 +171,10 @@ class LoadedMixture:
 
     def preprocess(self, image: Image.Image) -> Tensor:
         return self.members[0].preprocess(image)
+
+    @property
+    def preprocessing(self) -> PreprocessCfg:
+        return self.members[0].preprocessing
 
     def features(self, images: list[Tensor]) -> list[Tensor]:
         """Every member's L2-normalised features, (M, D), of each image."""
@@ -168,12 +187,15 @@ def score(
     classifier: Classifier, features: list[Tensor], function: Function, top_k: int | None
 ) -> list[list[Score]]:
     """The labels of each image, best first."""
-    scores_BK = classifier.scores(torch.stack(features), function)
-    n_kept = min(top_k or len(classifier.labels), len(classifier.labels))
-    values_BN, columns_BN = scores_BK.topk(n_kept, dim=-1)
+    return ranked(classifier.labels, classifier.scores(torch.stack(features), function), top_k)
+
+
+def ranked(labels: list[str], scores_BK: Tensor, top_k: int | None) -> list[list[Score]]:
+    """The labels of each image, best first, by their scores; all of them unless told otherwise."""
+    values_BN, columns_BN = scores_BK.topk(min(top_k or len(labels), len(labels)), dim=-1)
     return [
         [
-            Score(label=classifier.labels[column], score=value)
+            Score(label=labels[column], score=value)
             for value, column in zip(values, columns, strict=True)
         ]
         for values, columns in zip(values_BN.tolist(), columns_BN.tolist(), strict=True)
@@ -181,21 +203,26 @@ def score(
 
 
 def load_model(
-    question: Question, store: ObjectStore, cache: Path, device: torch.device
+    stored: StoredWeights, store: ObjectStore, cache: Path, device: torch.device
 ) -> LoadedModel | LoadedMixture:
-    """The model a question names, fetched if need be. Raises StorageFault."""
-    directory = fetch_model(store, cache, question.object_key, question.sha256)
+    """That model, fetched if need be. Raises StorageFault."""
+    directory = fetch_model(store, cache, stored.object_key, stored.sha256)
     try:
         mixture = load_mixture(directory)
         if mixture is None:
             return _load_one(directory, device)
         return _load_mixture(directory, mixture, device)
     except (ValueError, OSError) as error:  # a ModelFault is a ValueError
-        raise StorageFault(f"{question.model_id} cannot be loaded: {error}.") from error
+        raise StorageFault(f"{stored.model_id} cannot be loaded: {error}.") from error
 
 
 def _load_one(directory: Path, device: torch.device) -> LoadedModel:
-    return LoadedModel(load_directory(directory).to(device), load_head(directory))
+    return LoadedModel(
+        load_directory(directory).to(device),
+        load_head(directory),
+        TrainingDomain.load(directory),
+        Calibration.load(directory),
+    )
 
 
 def _load_mixture(directory: Path, mixture: Mixture, device: torch.device) -> LoadedMixture:
@@ -204,4 +231,5 @@ def _load_mixture(directory: Path, mixture: Mixture, device: torch.device) -> Lo
     if len(heads) != len(members):
         raise ModelFault(f"one of {', '.join(mixture.members)} has no head")
     classes = json.loads((directory / CLASSES_FILE).read_text(encoding="utf-8"))["classes"]
-    return LoadedMixture(members, MixedClassifier(classes, mixture, heads))
+    classifier = MixedClassifier(classes, mixture, heads)
+    return LoadedMixture(members, classifier, Calibration.load(directory))

@@ -44,6 +44,7 @@ def check(
     """
     lookup = RecordsLookup(session, project_id)
     theta0 = find_model(request.model, lookup, "model")
+    request = request.model_copy(update={"model": theta0.id})  # an alias may move meanwhile
     draft = Draft(request, make_plan(request, architecture_of(theta0.info)))
     for contender in draft.plan:
         asked = job_request(request, contender, draft.id, list(contender.of))
@@ -86,6 +87,7 @@ def write(
         }
         for contender in draft.plan
     ]
+    written = {**written, "model": draft.request.model}
     return comparisons.create(session, project_id, draft.id, written, rows, key_id=key_id)
 
 

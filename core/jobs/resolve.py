@@ -69,6 +69,7 @@ def _resolve(
 ) -> JobSpec | None:
     """None when there are faults. What needs something that is at fault is not checked."""
     request = faults.attempt(with_recipe, request) or request
+    request = request.model_copy(update={"model": id_of(request.model, lookup)})
     continued = faults.attempt(with_continued, request, lookup)
     request = continued or request
     method = faults.attempt(find_method, request)
@@ -134,6 +135,12 @@ def _resolve(
         averages=evaluation.averages,
         integrations=integrations,
     )
+
+
+def id_of(name: str, lookup: Lookup) -> str:
+    """The id of the model that an alias points at now; what is no alias stays as it is."""
+    found = lookup.model(name) if MODEL_ID.fullmatch(name) else None
+    return name if found is None else found.id
 
 
 def find_model(model_id: str, lookup: Lookup, param: str) -> Model:

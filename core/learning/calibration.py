@@ -1,4 +1,5 @@
-"""One temperature for a model's logits, fitted on held-out ID images and never on a shifted split.
+"""One temperature for a model's logits, fitted on held-out ID images and never on a shifted split;
+and what is kept of it with a model.
 
 Both fits look for T between MIN_TEMPERATURE and MAX_TEMPERATURE and return the bound itself when
 the optimum lies outside, as it does for images that are all answered right: a T at a bound says
@@ -10,16 +11,44 @@ Shapes: N images, K classes.
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from scipy import optimize
 from torch import Tensor
 
+CALIBRATION_FILE = "calibration.json"
+
 MIN_TEMPERATURE = 0.05
 MAX_TEMPERATURE = 20.0
 TOLERANCE = 1e-6  # of log T
 ROWS = 512  # images scaled at a time: a copy stays at 4 MB for 1000 classes
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What divides the logits of a model's own classes, a mixture's log-probabilities, to make its
+    confidence honest; and what does so for theta0 over the same classes. None where ID validation
+    images allowed no fit."""
+
+    temperature: float | None
+    zero_shot_temperature: float | None
+
+    def save(self, directory: Path) -> None:
+        """Write `calibration.json` into a model directory."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True)
+        (directory / CALIBRATION_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Calibration:
+        """What `save` wrote; a model that has none was not calibrated."""
+        path = directory / CALIBRATION_FILE
+        if not path.is_file():
+            return cls(None, None)
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def is_at_bound(temperature: float) -> bool:

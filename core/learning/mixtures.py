@@ -59,6 +59,9 @@ class Mixture(Protocol):
         """Probabilities (N, K), float32 or wider, of each member's unit features (N, D) and
         logits (N, K), in the members' order; `subset` lists the columns the split can hold."""
 
+    def weights_of(self, features: Sequence[Tensor]) -> Tensor:
+        """How much each member's answer counts (N, M), rows summing to 1, for each image."""
+
     def save(self, directory: Path) -> None:
         """Write the constants."""
 
@@ -127,6 +130,11 @@ class VrfMixture:
         _, features_ft_ND = features
         logits_zs_NK, logits_ft_NK = logits
         return self.probabilities(features_ft_ND, logits_ft_NK, logits_zs_NK, subset)[0]
+
+    def weights_of(self, features: Sequence[Tensor]) -> Tensor:
+        """Of the members' features, zero-shot first."""
+        tuned_N = self.weights(features[1])
+        return torch.stack([1.0 - tuned_N, tuned_N], dim=1)
 
     def probabilities(
         self,
@@ -241,6 +249,10 @@ class OutputEnsemble:
     ) -> Tensor:
         """`probabilities` of the members' logits; their features do not matter."""
         return self.probabilities(logits, subset)
+
+    def weights_of(self, features: Sequence[Tensor]) -> Tensor:
+        """The same for every image."""
+        return torch.tensor(self.weights, dtype=torch.float64).expand(len(features[0]), -1)
 
     def probabilities(
         self, logits: Sequence[Tensor], subset: Sequence[int] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, Forbidden, NotFound
@@ -12,7 +12,7 @@ from core.ids import base_model_id
 from core.records.clock import now
 from core.records.pages import Order, Page, paginate
 from core.records.rows import every, first
-from core.records.tables import Model
+from core.records.tables import Alias, Model
 
 
 def register_base(
@@ -56,20 +56,16 @@ def register_base(
     return row
 
 
-def get(session: Session, project_id: str, model_id: str, *, param: str | None = None) -> Model:
-    """A base or the project's own model. NotFound for unknown, foreign and deleted ids alike."""
-    row = first(
-        session,
-        select(Model).where(_visible(project_id), Model.id == model_id, Model.deleted_at.is_(None)),
-        Model,
-    )
-    if row is None:
-        raise NotFound(
-            f"There is no model {model_id!r}; list models with GET /v1/models.",
-            code="model_not_found",
-            param=param,
-        )
-    return row
+def get(session: Session, project_id: str, name: str, *, param: str | None = None) -> Model:
+    """A base or the project's own model, by its id or by an alias of the project. NotFound for
+    unknown, foreign and deleted ones alike."""
+    return _require(first(session, _named(project_id, name), Model), name, param)
+
+
+def lock(session: Session, project_id: str, name: str) -> Model:
+    """The same, and nobody deletes it before this transaction ends."""
+    row = first(session, _named(project_id, name).with_for_update(of=Model), Model)
+    return _require(row, name, "model")
 
 
 def list_models(
@@ -122,25 +118,81 @@ def of_job(session: Session, project_id: str, job_id: str) -> list[Model]:
     )
 
 
-def delete(session: Session, project_id: str, model_id: str) -> None:
-    """The model is gone for its project. Forbidden for a base, which is the operator's."""
-    if get(session, project_id, model_id).project_id is None:
+def delete(session: Session, project_id: str, model_id: str) -> Model:
+    """The model is gone for its project; what it was.
+
+    Raises Forbidden for a base, which is the operator's, and Conflict for an alias, and for a model
+    that one points at.
+    """
+    row = lock(session, project_id, model_id)
+    if row.id != model_id:
+        raise Conflict(
+            f"{model_id} is an alias of {row.id}; delete it with DELETE /v1/aliases/{model_id}, or "
+            "the model by its id.",
+            code="alias_is_no_model",
+        )
+    if row.project_id is None:
         raise Forbidden(f"{model_id} is a base model; only the operator can remove it.")
+    pointing = select(Alias.name).where(Alias.project_id == project_id, Alias.model_id == model_id)
+    names = list(session.execute(pointing.order_by(Alias.name)).scalars())
+    if names:
+        raise Conflict(
+            f"{model_id} is what {', '.join(names)} points at; point it elsewhere or delete the "
+            "alias first.",
+            code="model_has_alias",
+        )
     session.execute(
         update(Model)
         .where(Model.project_id == project_id, Model.id == model_id)
-        .values(deleted_at=now())
+        .values(deleted_at=now()),
+        execution_options={"synchronize_session": False},
     )
+    return row
+
+
+def has_twin(session: Session, row: Model) -> bool:
+    """Whether another model of its job, a checkpoint for instance, is the same object."""
+    twin = select(Model.id).where(
+        Model.job_id == row.job_id,
+        Model.id != row.id,
+        Model.object_key == row.object_key,
+        Model.deleted_at.is_(None),
+    )
+    return session.execute(twin.limit(1)).first() is not None
 
 
 def expire_checkpoints(session: Session, seconds: float) -> list[str]:
-    """Deletes the checkpoints that are older than that, in any project; their ids."""
+    """Deletes the checkpoints that are older than that and have no alias, in any project; their
+    ids."""
     old = update(Model).where(
-        Model.kind == "checkpoint", Model.deleted_at.is_(None), Model.created_at < now() - seconds
+        Model.kind == "checkpoint",
+        Model.deleted_at.is_(None),
+        Model.created_at < now() - seconds,
+        Model.id.not_in(select(Alias.model_id)),
     )
     options = {"synchronize_session": False}
     expired = old.values(deleted_at=now()).returning(Model.id)
     return list(session.execute(expired, execution_options=options).scalars())
+
+
+def _named(project_id: str, name: str) -> Select[Model]:
+    """By the id where it has a colon, as all have, else by the alias."""
+    if ":" in name:
+        wanted = Model.id == name
+    else:
+        target = select(Alias.model_id).where(Alias.project_id == project_id, Alias.name == name)
+        wanted = Model.id == target.scalar_subquery()
+    return select(Model).where(_visible(project_id), wanted, Model.deleted_at.is_(None))
+
+
+def _require(row: Model | None, name: str, param: str | None) -> Model:
+    if row is None:
+        raise NotFound(
+            f"There is no model {name!r}; list models with GET /v1/models.",
+            code="model_not_found",
+            param=param,
+        )
+    return row
 
 
 def _visible(project_id: str) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from core.errors import NotFound
 from core.records.rows import every
 from core.records.tables import (
+    Alias,
     ApiKey,
     AuditLine,
     Comparison,
@@ -36,6 +37,7 @@ MAX_LIMIT = 1000
 Item = TypeVar("Item")
 Listed = TypeVar(
     "Listed",
+    Alias,
     ApiKey,
     AuditLine,
     Comparison,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Running:
     fine_tuned: str
     other: tuple[Clip, Head]
     mixture: str  # the fine-tuned model and the other, three to one
+    spare: str  # a model that a test may delete
 
     @property
     def address(self) -> str:
@@ -68,65 +69,45 @@ def running_service(directory: Path, **overrides: Any) -> Iterator[Running]:
     register_directory(database, store, "tiny", directory / "base")
     save_directory(clip, directory / "tuned")
     save_head(head, directory / "tuned")
-    fine_tuned = _publish(database, store, project_id, directory / "tuned")
+    fine_tuned = publish(database, store, project_id, directory / "tuned")
     other = tiny_clip(1), Head(unit_head(8, 3, 1), 10.0, list(CLASSES), list("odt"), ["{}"], {})
-    mixture = _publish(
+    mixture = publish(
         database,
         store,
         project_id,
         _ensemble(directory / "mixed", [(clip, head), other]),
         mixture={"member_1": fine_tuned, "member_2": "ft:tiny:owls:other"},
     )
-    with ExitStack() as stack:
-        stack.enter_context(_process(settings, "run_serving", settings.serving_port))
-        stack.enter_context(_process(settings, "run_api", settings.port))
+    save_directory(tiny_clip(7), directory / "spare")
+    spare = publish(database, store, project_id, directory / "spare")
+    with processes(settings):
         yield Running(
-            settings, database, store, project_id, key, clip, head, fine_tuned, other, mixture
+            settings,
+            database,
+            store,
+            project_id,
+            key,
+            clip,
+            head,
+            fine_tuned,
+            other,
+            mixture,
+            spare,
         )
     database.close()
 
 
 @contextmanager
-def _process(settings: Settings, function: str, port: int) -> Iterator[None]:
-    """One of the command line's two HTTP processes, ready to answer."""
-    script = (
-        f"from cli.servers import {function}; from core.settings import Settings; "
-        f"{function}(Settings.model_validate_json({settings.model_dump_json()!r}))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
-    try:
-        _wait_until_it_answers(process, f"http://127.0.0.1:{port}/healthz")
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
+def processes(settings: Settings) -> Iterator[list[int]]:
+    """The API and the inference process, ready to answer; their process ids, in this order."""
+    with (
+        _process(settings, "run_serving", settings.serving_port) as serving,
+        _process(settings, "run_api", settings.port) as api,
+    ):
+        yield [api.pid, serving.pid]
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the process of {url} ended at start"
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")
-
-
-def _ensemble(directory: Path, models: list[tuple[Clip, Head]]) -> Path:
-    """A mixture's directory."""
-    folders = [f"member_{number}" for number in range(1, len(models) + 1)]
-    for folder, (clip, head) in zip(folders, models, strict=True):
-        save_directory(clip, directory / folder)
-        save_head(head, directory / folder)
-    save_classes(models[0][1], directory)
-    OutputEnsemble(tuple(folders), (3.0, 1.0)).save(directory)
-    return directory
-
-
-def _publish(
+def publish(
     database: Database, store: ObjectStore, project_id: str, directory: Path, **info: Any
 ) -> str:
     """The directory as a fine-tuned model, published as a worker publishes it; its id."""
@@ -189,3 +170,43 @@ def _publish(
         publishing.publish(session, held, [made], max_attempts=1)
         files.delete(session, project_id, file.id)
     return model_id
+
+
+@contextmanager
+def _process(settings: Settings, function: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """One of the command line's two HTTP processes, ready to answer."""
+    script = (
+        f"from cli.servers import {function}; from core.settings import Settings; "
+        f"{function}(Settings.model_validate_json({settings.model_dump_json()!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    try:
+        _wait_until_it_answers(process, f"http://127.0.0.1:{port}/healthz")
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the process of {url} ended at start"
+        try:
+            httpx.get(url)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer within {STARTUP_SECONDS} s")
+
+
+def _ensemble(directory: Path, models: list[tuple[Clip, Head]]) -> Path:
+    """A mixture's directory."""
+    folders = [f"member_{number}" for number in range(1, len(models) + 1)]
+    for folder, (clip, head) in zip(folders, models, strict=True):
+        save_directory(clip, directory / folder)
+        save_head(head, directory / folder)
+    save_classes(models[0][1], directory)
+    OutputEnsemble(tuple(folders), (3.0, 1.0)).save(directory)
+    return directory

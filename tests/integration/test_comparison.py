@@ -18,13 +18,15 @@ from cli.jobs import upload
 from cli.service import Service
 from core.settings import Settings
 from tests.jobs import colour_archive, service_settings
+from tests.services import Overrides
 
 KNOBS = {"learning_rate": 1e-3, "batch_size": 8, "n_steps": 6, "n_evaluations": 2}
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return service_settings(tmp_path_factory.mktemp("service"), poll_seconds=3600)
+def settings(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    directory = tmp_path_factory.mktemp("service")
+    return service_settings(directory, poll_seconds=3600, **of_database())
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from cli.jobs import follow
 from cli.service import Service
 from tests.integration.live import supervisor_pid, until
 from tests.jobs import colour_archive, service_settings
+from tests.services import Overrides
 from tests.trainers import trainer_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -103,11 +104,10 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     directory = tmp_path_factory.mktemp("live")
-    settings = service_settings(
-        directory, lease_seconds=LEASE, sweep_seconds=1.0, checkpoint_seconds=0.2
-    )
+    often = {"lease_seconds": LEASE, "sweep_seconds": 1.0, "checkpoint_seconds": 0.2}
+    settings = service_settings(directory, **often, **of_database())
     with Service(settings) as running:
         done = threading.Event()
         keeper = threading.Thread(target=running.run, args=(lambda sentence: None, done.is_set))

@@ -20,6 +20,7 @@ from cli.jobs import follow
 from cli.service import Service
 from tests.integration.live import pid_of, step_of, supervisor_pid, until
 from tests.jobs import colour_archive, service_settings
+from tests.services import Overrides
 from tests.trainers import trainer_of
 
 LEASE = 6.0  # seconds
@@ -28,8 +29,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    settings = service_settings(tmp_path, lease_seconds=LEASE, sweep_seconds=1.0)
+def service(of_database: Overrides, tmp_path: Path) -> Iterator[Service]:
+    often = {"lease_seconds": LEASE, "sweep_seconds": 1.0}
+    settings = service_settings(tmp_path, **often, **of_database())
     with Service(settings) as running:
         done = threading.Event()
         keeper = threading.Thread(target=running.run, args=(lambda sentence: None, done.is_set))

@@ -21,12 +21,14 @@ from cli.jobs import follow
 from cli.main import app
 from cli.service import Service
 from tests.jobs import colour_archive, service_settings
+from tests.services import Overrides
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # Polling once an hour: the doorbell alone starts jobs.
-    settings = service_settings(tmp_path_factory.mktemp("service"), poll_seconds=3600)
+    directory = tmp_path_factory.mktemp("service")
+    settings = service_settings(directory, poll_seconds=3600, **of_database())
     with Service(settings) as running:
         yield running
 

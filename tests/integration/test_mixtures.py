@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -16,7 +14,6 @@ import pytest
 import safetensors
 import torch
 
-from api.serving.engine import Engine
 from api.serving.loaded_model import load_model
 from core.errors import StorageFault
 from core.jobs.messages import Message, StoredModel
@@ -34,6 +31,7 @@ from tests.integration.finished_jobs import (
     stored,
     train,
 )
+from tests.integration.serving import asked, encoded, stored_weights
 
 MEMBER_FILES = {
     "open_clip_model.safetensors",
@@ -117,7 +115,8 @@ def test_vrf_is_made_once_for_each_seed(finished: FinishedJob, vrf: list[Message
         names |= {
             f"{folder}/{file}" for folder in ("zero_shot", "fine_tuned") for file in MEMBER_FILES
         }
-        assert set(model.members) == names | {"fine_tuned/statistics.safetensors"}
+        own = {"calibration.json", "fine_tuned/statistics.safetensors"}
+        assert set(model.members) == names | own
         own, before = finished.unpacked(model) / "fine_tuned", finished.unpacked(parent)
         for file in ("open_clip_model.safetensors", "head.safetensors", "statistics.safetensors"):
             assert (own / file).read_bytes() == (before / file).read_bytes()
@@ -212,28 +211,9 @@ def test_mixtures_are_scored_again_as_they_were(
 
 def ask(job: FinishedJob, model: StoredModel, images: list[Any]) -> list[list[Score]]:
     """What the inference process's own engine answers."""
-    pngs = []
-    for image in images:
-        out = io.BytesIO()
-        image.save(out, "PNG")
-        pngs.append(out.getvalue())
-    prediction = Prediction(
-        model_id=model.id,
-        object_key=model.object_key,
-        sha256=model.sha256,
-        image_sizes=[len(png) for png in pngs],
-    )
-
-    async def run() -> list[list[Score]]:
-        engine = Engine(job.settings)
-        batching = asyncio.create_task(engine.batcher.run())
-        try:
-            return (await engine.predict(prediction, pngs)).images
-        finally:
-            batching.cancel()
-            engine.close()
-
-    return asyncio.run(run())
+    pngs = encoded(images)
+    prediction = Prediction(model=stored_weights(model), image_sizes=[len(png) for png in pngs])
+    return asked(job.settings, lambda engine: engine.predict(prediction, pngs)).images
 
 
 @pytest.mark.parametrize("name", ["vrf", "ensemble"])
@@ -271,16 +251,14 @@ def test_a_mixture_takes_the_room_of_all_its_members(
     finished: FinishedJob, vrf: list[Message]
 ) -> None:
     model = stored(vrf)[0]
-    prediction = Prediction(
-        model_id=model.id, object_key=model.object_key, sha256=model.sha256, image_sizes=[]
-    )
     cache = finished.settings.cache_directory
-    loaded = load_model(prediction, finished.store, cache, torch.device("cpu"))
+    loaded = load_model(stored_weights(model), finished.store, cache, torch.device("cpu"))
     members = [load_directory(finished.unpacked(model) / name) for name in model.info["mixture"]]
     of_towers = sum(t.nbytes for member in members for t in member.model.state_dict().values())
     bank = int(model.metrics["bank"]) * 8 * 4
     heads = 2 * 8 * 3 * 4
-    assert loaded.bytes == of_towers + bank + heads
+    domain = 3 * 4 * (8 * 8 + 3 * 8)  # of the fine-tuned member alone
+    assert loaded.bytes == of_towers + bank + heads + domain
 
 
 def test_a_mixture_whose_constants_mean_nothing_is_a_storage_fault(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.prediction import Embedding, Prediction, decode, encode
+from core.prediction import Embedding, Prediction, StoredWeights, decode, encode
 
+STORED = StoredWeights(model_id="base:x", object_key="bases/a.tar", sha256="aa")
 IMAGES = [b"\n{first}\n", b"", b"third"]
 
 
 def prediction(sizes: list[int]) -> Prediction:
-    return Prediction(
-        model_id="base:x", object_key="bases/a.tar", sha256="aa", labels=["ü\n"], image_sizes=sizes
-    )
+    return Prediction(model=STORED, labels=["ü\n"], image_sizes=sizes)
 
 
 def test_what_is_sent_arrives() -> None:
@@ -21,7 +20,7 @@ def test_what_is_sent_arrives() -> None:
 
 
 def test_a_question_is_not_taken_for_another() -> None:
-    sent = Embedding(model_id="m", object_key="k", sha256="aa", texts=["a\n"], image_sizes=[])
+    sent = Embedding(model=STORED, texts=["a\n"], image_sizes=[])
     assert decode(encode(sent, []), Embedding) == (sent, [])
     with pytest.raises(ValueError, match="the header is no prediction"):
         decode(encode(sent, []), Prediction)

@@ -159,7 +159,7 @@ def _keep(runs: Runs, choice: _Choice) -> None:
     """Score the end and its line to zero-shot, then the mixture; store the end, which is a model
     like any other, and the mixture."""
     end, run, workspace = choice.end, choice.run, runs.workspace
-    runs.score_line(choice.before, end.state, end.head, run.seed)
+    domain = runs.score_line(choice.before, end.state, end.head, run.seed)
     members = (
         Member(runs.zero_shot, runs.head0),
         Member(runs.board.features_with(runs.clip), end.head),
@@ -177,6 +177,7 @@ def _keep(runs: Runs, choice: _Choice) -> None:
         run.seed,
         run.seed_number,
         state,
+        domain,
     )
     stored = export_checkpoint(workspace, of_end)
     export = replace(

@@ -23,6 +23,7 @@ from core.learning.states import head_for, put_tensors, tensors_of
 from core.learning.student import HEAD
 from worker.pipeline.beginnings import starting_head
 from worker.pipeline.data import JobData, load_data
+from worker.pipeline.domain import training_domain
 from worker.pipeline.export import Export, export_mixture, export_model, write_results
 from worker.pipeline.material import JobMaterial, StoredCandidate, load_input
 from worker.pipeline.mixing import Member, mixed_answers
@@ -142,8 +143,9 @@ def _keep_merged(run: _Run, made: Merged, name: str) -> None:
         board.score_model(beside, run.seed, towers, head_for(clip, state, like))
     put_tensors(clip, made.state)
     head = made.head or head_for(clip, made.state, like)
-    board.score_model(name, run.seed, towers, head)
-    export_model(run.workspace, run.export(head, name, made))
+    domain = training_domain(board, clip, head)
+    board.score_model(name, run.seed, towers, head, domain=domain)
+    export_model(run.workspace, replace(run.export(head, name, made), domain=domain))
 
 
 def _keep_mixed(run: _Run, made: Mixed, name: str) -> None:

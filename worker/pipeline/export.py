@@ -11,13 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from core.ids import checkpoint_model_id
 from core.jobs.messages import Artifact, StoredModel
 from core.jobs.protocol import ZERO_SHOT
 from core.learning.architecture import read_architecture
-from core.learning.evaluation import head_logits, split_features
+from core.learning.calibration import Calibration
 from core.learning.methods import registry
 from core.learning.mixtures import Mixture
 from core.learning.models import Clip, Head, save_directory, save_head
@@ -30,16 +28,15 @@ from core.learning.report import (
     results_document,
 )
 from core.learning.states import put_tensors
-from core.learning.statistics import feature_statistics, save_statistics
+from core.learning.statistics import TrainingDomain
 from core.learning.trainer import TrainedState
-from worker.pipeline.data import JobData, Split, evaluation_pixels
+from worker.pipeline.data import JobData
+from worker.pipeline.domain import training_domain
 from worker.pipeline.material import StoredCandidate
 from worker.pipeline.mixing import write_mixture
 from worker.pipeline.scoring import Scoreboard
 from worker.pipeline.shift_sheet import store_shift_sheet
 from worker.pipeline.workspace import Workspace
-
-STATISTICS_IMAGES = 20_000  # training images that the class means and covariance are taken over
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class Export:
     seed: int
     number: int  # which of the job's seeds
     state: TrainedState | None = None  # None when it was made of finished models
+    domain: TrainingDomain | None = None  # of a state that was scored under that name
     inputs: Sequence[str] = ()  # ids of these
     metrics: Mapping[str, float] = field(default_factory=dict)  # kept with the model
 
@@ -77,6 +75,7 @@ def export_mixture(
     model_id, filename = _names(workspace, export)
     directory = workspace.directory / filename.removesuffix(".tar")
     write_mixture(workspace, mixture, members, export.head, directory)
+    export.board.calibration(export.row_name, export.seed).save(directory)
     facts = dataclasses.replace(_facts(workspace, export, model_id), snippet=mixture.snippet)
     _write_card(directory, facts, _rows_of_seed(export))
     named = {name: member.name for name, member in members.items()}
@@ -103,7 +102,9 @@ def export_checkpoints(
     if last.step == export.state.step:
         return
     put_tensors(export.clip, last.weights)
-    later = dataclasses.replace(export, head=last.head, state=last, metrics=last_metrics)
+    later = dataclasses.replace(
+        export, head=last.head, state=last, domain=None, metrics=last_metrics
+    )
     export_checkpoint(workspace, later)
 
 
@@ -150,7 +151,9 @@ def _store(
     directory = workspace.directory / filename.removesuffix(".tar")
     save_directory(export.clip, directory)
     save_head(export.head, directory)
-    save_statistics(_statistics(workspace, export), directory)
+    domain = export.domain or training_domain(export.board, export.clip, export.head)
+    domain.save(directory)
+    _calibration(export).save(directory)
     # The table's rows are of the kept step; a card of another step has none.
     rows = _rows_of_seed(export) if kind == "fine_tuned" else []
     _write_card(directory, _facts(workspace, export, model_id), rows)
@@ -233,26 +236,10 @@ def accuracy_name(data: JobData) -> str:
     return "validation_accuracy" if len(data.selecting) == 1 else "selection_accuracy"
 
 
-def _statistics(workspace: Workspace, export: Export) -> dict[str, torch.Tensor]:
-    data, clip = export.data, export.clip
-    reference = data.train or data.validation
-    sample = _thinned(reference)
-    pixels = evaluation_pixels(workspace, sample, clip.preprocess_config)
-    train_features = split_features(clip, clip.visual, pixels)
-    validation = data.validation
-    features = split_features(clip, clip.visual, export.board.pixels[validation.name])
-    logits = head_logits(features, export.head.weight, export.head.scale)
-    return feature_statistics(train_features, torch.from_numpy(pixels.labels), features, logits)
-
-
-def _thinned(split: Split) -> Split:
-    """Every k-th image of a split, so that statistics stay cheap on a large one."""
-    stride = -(-len(split.entries) // STATISTICS_IMAGES)
-    if stride == 1:
-        return split
-    return Split(
-        split.name, split.reference, split.entries[::stride], split.labels[::stride], split.subset
-    )
+def _calibration(export: Export) -> Calibration:
+    """Of a state that was scored; one that was not has no temperature."""
+    found = export.board.calibration(export.row_name, export.seed)
+    return found if export.domain is not None else dataclasses.replace(found, temperature=None)
 
 
 def _rows_of_seed(export: Export) -> list[ResultRow]:

@@ -14,12 +14,14 @@ from core.learning.merging import State
 from core.learning.models import Clip, Head
 from core.learning.snapshot import StateOfAnotherRun, restore
 from core.learning.states import head_for, put_tensors
+from core.learning.statistics import TrainingDomain
 from core.learning.student import HEAD
 from core.learning.trainer import TrainedState, Trainer, TrainingRun
 from worker.pipeline.beginnings import Beginnings
 from worker.pipeline.checkpoints import Checkpoints
 from worker.pipeline.companions import Companions
 from worker.pipeline.data import JobData
+from worker.pipeline.domain import training_domain
 from worker.pipeline.plan import PlannedRun
 from worker.pipeline.scoring import FeaturesOf, Scoreboard, open_scoreboard
 from worker.pipeline.step_metrics import RunLog
@@ -156,9 +158,9 @@ class Runs:
         """Of the weights that the model holds now, on the splits that choose."""
         return self.board.selection_accuracy(self.board.features_with(self.clip), head)
 
-    def score_line(self, before: State, after: State, like: Head, seed: int) -> None:
+    def score_line(self, before: State, after: State, like: Head, seed: int) -> TrainingDomain:
         """The job's alphas between the two, then the fine-tuned end, which the model holds after
-        this; `like` is that end's head."""
+        this; `like` is that end's head, and its training domain is what comes back."""
         towers = self.board.features_with(self.clip)
         for alpha in sorted(self.workspace.spec.alphas):
             mixed = interpolate(before, after, alpha)
@@ -166,7 +168,9 @@ class Runs:
             head = head_for(self.clip, mixed, like)
             self.board.score_model(f"wise_ft@{alpha:g}", seed, towers, head)
         put_tensors(self.clip, after)
-        self.board.score_model("fine_tuned", seed, towers, like)
+        domain = training_domain(self.board, self.clip, like)
+        self.board.score_model("fine_tuned", seed, towers, like, domain=domain)
+        return domain
 
 
 def _warn_of_small_classes(workspace: Workspace, data: JobData) -> None:

@@ -15,13 +15,14 @@ from torch import Tensor
 from core.errors import InvalidSpec
 from core.jobs.messages import Phase, SplitResult
 from core.jobs.protocol import ZERO_SHOT, protocol_of
-from core.learning.calibration import fit_temperature, is_at_bound
+from core.learning.calibration import Calibration, fit_temperature, is_at_bound
 from core.learning.evaluation import accuracy, head_logits, mask_columns, score, split_features
-from core.learning.metrics import Metric
+from core.learning.metrics import Metric, proportion
 from core.learning.models import Clip, Head
 from core.learning.pixels import EvaluationPixels
 from core.learning.report import Protocol, ResultRow, RobustnessLine
 from core.learning.significance import Correct
+from core.learning.statistics import FALSE_ALARMS, TrainingDomain
 from worker.pipeline.data import JobData, Split, evaluation_pixels, make_evaluation_pixels
 from worker.pipeline.summaries import changes, right_answers, robustness_lines
 from worker.pipeline.workspace import Workspace
@@ -43,6 +44,7 @@ class Scoreboard:
     lines: list[RobustnessLine] = field(default_factory=list)
     expected: int = 1  # models that will be scored, for the progress bar
     _zero_shot: ZeroShot | None = None
+    _temperatures: dict[tuple[str, int], float | None] = field(default_factory=dict)
     _tables: list[pa.Table] = field(default_factory=list)
     _correct: dict[tuple[str, int], dict[str, Correct]] = field(default_factory=dict)
     _compared: set[tuple[str, int]] = field(default_factory=set)
@@ -62,19 +64,26 @@ class Scoreboard:
         phase: Phase = "evaluating",
         *,
         descends: bool = True,
+        domain: TrainingDomain | None = None,
     ) -> None:
         """Score one model with weights of its own on every split; report and keep the rows.
 
         A model that `descends` from theta0 is also measured by how far it moved from it, where
-        `zero_shot_features` were asked for before.
+        `zero_shot_features` were asked for before; one whose training domain is known by how many
+        images it would flag as shifted.
         """
         measured = descends and name not in self._references
 
         def answer(split: Split) -> tuple[Tensor, list[Metric]]:
             features = features_of(split)
+            logits = head_logits(features, head.weight, head.scale)
             zero_shot = self._zero_shot if measured else None
-            drift = [] if zero_shot is None else zero_shot.drift(split, features)
-            return head_logits(features, head.weight, head.scale), drift
+            further = [] if zero_shot is None else zero_shot.drift(split, features)
+            # On val the rate is what the threshold was made for.
+            if domain is not None and split.name != "val":
+                flagged = domain.shift(features, logits).p <= FALSE_ALARMS
+                further.append(proportion("shift_flagged", int(flagged.sum()), len(flagged)))
+            return logits, further
 
         self._score(name, seed, answer, phase)
 
@@ -107,6 +116,11 @@ class Scoreboard:
             accuracies.append(accuracy(logits, torch.from_numpy(self.pixels[split.name].labels)))
         return sum(accuracies) / len(accuracies)
 
+    def calibration(self, name: str, seed: int) -> Calibration:
+        """What was fitted for a scored model, and for theta0 where that was scored."""
+        of_theta0 = [T for (each, _), T in self._temperatures.items() if each in self._references]
+        return Calibration(self._temperatures.get((name, seed)), *(of_theta0 or [None])[:1])
+
     def write_predictions(self, path: Path) -> None:
         """One Parquet file: seed, model, split and the columns of `core.learning.evaluation`."""
         # Only some splits have groups; the others' are null.
@@ -137,6 +151,7 @@ class Scoreboard:
                 temperature = self._fit_temperature(
                     name, mask_columns(logits, split.subset), labels
                 )
+                self._temperatures[name, seed] = temperature
                 if temperature is not None:
                     metrics.append(Metric("temperature", temperature, None, None, len(labels)))
             self._keep(name, seed, split.name, metrics)

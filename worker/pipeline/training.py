@@ -33,7 +33,7 @@ def _keep(runs: Runs, run: PlannedRun, result: TrainingRun, log: RunLog) -> None
     """Score the run's model beside theta0 and what lies between, and store it."""
     workspace = runs.workspace
     before, after = runs.ends_of_the_line(result.best)
-    runs.score_line(before, after, result.best.head, run.seed)
+    domain = runs.score_line(before, after, result.best.head, run.seed)
     workspace.reporter.within("exporting", run.seed_number / len(workspace.spec.seeds))
     export = Export(
         runs.clip,
@@ -44,6 +44,7 @@ def _keep(runs: Runs, run: PlannedRun, result: TrainingRun, log: RunLog) -> None
         run.seed,
         run.seed_number,
         result.best,
+        domain,
         metrics=log.made(result.best.step),
     )
     model = export_model(workspace, export)

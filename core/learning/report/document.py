@@ -23,6 +23,7 @@ AVERAGED = (
     "ece_calibrated",
     "energy_gap",
     "feature_distortion",
+    "shift_flagged",
     "effective_robustness",
 )
 """Metrics whose mean over splits means something: a p value's and a temperature's does not."""

@@ -64,6 +64,7 @@ class Tables:
             ("ECE at T", "ece_calibrated", 4),
             ("energy gap", "energy_gap", 3),
             ("distortion", "feature_distortion", 4),
+            ("flagged as shifted", "shift_flagged", 3),
         )
         kept = [column for column in columns if any(row.metric == column[1] for row in self.rows)]
         body = [

@@ -20,6 +20,7 @@ from core.records.tables.access import (
 from core.records.tables.base import Base
 from core.records.tables.content import (
     UPLOAD_STATUSES,
+    Alias,
     DatasetVersion,
     DoomedObject,
     File,
@@ -55,6 +56,7 @@ __all__ = [
     "PHASES",
     "STATUS_REASONS",
     "UPLOAD_STATUSES",
+    "Alias",
     "ApiKey",
     "AuditLine",
     "Base",

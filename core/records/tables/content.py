@@ -148,6 +148,24 @@ class Model(Base):
     purged_at: Mapped[float | None]  # when it came to name its object no more
 
 
+class Alias(Base):
+    """A project's name for one of its models or a base, which may point elsewhere tomorrow."""
+
+    __tablename__ = "aliases"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        Index(None, "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    previous_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    created_at: Mapped[float]
+    changed_at: Mapped[float]
+
+
 class DoomedObject(Base):
     """An object, or all under a prefix, that is being deleted, or was lately: no row may come to
     name it by what was seen of the store before."""

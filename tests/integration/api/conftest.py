@@ -1,4 +1,4 @@
-"""One running service for the whole folder."""
+"""One running service for the whole folder, over each database."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.integration.running import Running, running_service
+from tests.services import Overrides
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_service(tmp_path_factory.mktemp("running")) as running:
+def running(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_service(tmp_path_factory.mktemp("running"), **of_database()) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""One API process for the whole folder: its tests are about what comes in."""
+"""One API process for the whole folder, over each database: its tests are about what comes in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 from openai import OpenAI
 
 from tests.api_process import ApiProcess, api_process
+from tests.services import Overrides
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
-    with api_process(tmp_path_factory.mktemp("live")) as running:
+def api(of_database: Overrides, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    with api_process(tmp_path_factory.mktemp("live"), **of_database()) as running:
         yield running
 
 

@@ -15,13 +15,13 @@ from sqlalchemy import update
 
 from core.records.tables import Upload
 from tests.api_process import api_process, start
-from tests.services import free_port
+from tests.services import Overrides, free_port
 
 MIB = 1 << 20
 
 
-def test_parts_go_to_any_process(tmp_path: Path) -> None:
-    with api_process(tmp_path) as first:
+def test_parts_go_to_any_process(tmp_path: Path, of_database: Overrides) -> None:
+    with api_process(tmp_path, **of_database()) as first:
         settings = first.settings.model_copy(update={"port": free_port()})
         other = start(settings)
         try:
@@ -60,9 +60,11 @@ def test_parts_go_to_any_process(tmp_path: Path) -> None:
             other.wait(20)
 
 
-def test_a_completion_that_was_killed_is_done_by_the_next(tmp_path: Path) -> None:
+def test_a_completion_that_was_killed_is_done_by_the_next(
+    tmp_path: Path, of_database: Overrides
+) -> None:
     content = bytes(range(256)) * (120 * MIB // 256)
-    with api_process(tmp_path) as api:
+    with api_process(tmp_path, **of_database()) as api:
         client = api.openai(max_retries=0)
         created = client.uploads.create(
             bytes=len(content), filename="a", mime_type="x/y", purpose="user_data"

@@ -1,8 +1,3 @@
-from tests.services import (
-    migrated_postgresql,
-    migrated_sqlite,
-    postgresql_server,
-    redis_url,
-)
+from tests.services import redis_url
 
-__all__ = ["migrated_postgresql", "migrated_sqlite", "postgresql_server", "redis_url"]
+__all__ = ["redis_url"]

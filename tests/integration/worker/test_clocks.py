@@ -16,15 +16,16 @@ from tests.integration.worker.workers import (
     wait_for_status,
     wait_for_trainer,
 )
+from tests.services import Overrides
 from worker.environment import child_environment
 
 HOUR = 3600.0
 LEASE = 4.0
 
 
-def test_two_hours_apart(tmp_path: Path, migrated_sqlite: Path) -> None:
+def test_two_hours_apart(tmp_path: Path, of_database: Overrides) -> None:
     settings = make_settings(
-        tmp_path, migrated_sqlite, poll_seconds=0.1, sweep_seconds=0.1, lease_seconds=LEASE
+        tmp_path, of_database, poll_seconds=0.1, sweep_seconds=0.1, lease_seconds=LEASE
     )
     database = Database(settings.resolved_database_url)
     scripts = [["work", "spin"], ["work", "work"]]

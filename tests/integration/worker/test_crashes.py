@@ -26,14 +26,15 @@ from tests.integration.worker.workers import (
     wait_for_status,
     wait_for_trainer,
 )
+from tests.services import Overrides
 
 SLEEP_THEN_WORK = [["work", "sleep"], ["work", "work"]]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated_sqlite: Path) -> Settings:
+def settings(tmp_path: Path, of_database: Overrides) -> Settings:
     """Polls often; the lease is far longer than the test, so no test waits for one to run out."""
-    return make_settings(tmp_path, migrated_sqlite, poll_seconds=0.1, lease_seconds=60.0)
+    return make_settings(tmp_path, of_database, poll_seconds=0.1, lease_seconds=60.0)
 
 
 @pytest.fixture

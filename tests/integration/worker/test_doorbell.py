@@ -19,6 +19,7 @@ from tests.integration.worker.workers import (
     wait_for_status,
 )
 from tests.rabbitmq_server import private_rabbitmq
+from tests.services import Overrides
 
 BROKERS = [
     "directory",
@@ -34,11 +35,11 @@ def rabbitmq_url() -> Iterator[str]:
 
 @pytest.mark.parametrize("broker", BROKERS)
 def test_a_ring_starts_the_job_within_two_seconds(
-    request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path, broker: str
+    request: pytest.FixtureRequest, tmp_path: Path, of_database: Overrides, broker: str
 ) -> None:
     """Poll and sweep are an hour apart, so nothing but the doorbell can have done it."""
     url = None if broker == "directory" else request.getfixturevalue(f"{broker}_url")
-    settings = make_settings(tmp_path, migrated_sqlite, broker_url=url)
+    settings = make_settings(tmp_path, of_database, broker_url=url)
     database = Database(settings.resolved_database_url)
     with running(settings, tmp_path) as worker:
         worker.wait_until_ready()
@@ -52,9 +53,9 @@ def test_a_ring_starts_the_job_within_two_seconds(
     database.close()
 
 
-def test_without_a_broker_polling_starts_the_job(tmp_path: Path, migrated_sqlite: Path) -> None:
+def test_without_a_broker_polling_starts_the_job(tmp_path: Path, of_database: Overrides) -> None:
     settings = make_settings(
-        tmp_path, migrated_sqlite, broker_url="redis://127.0.0.1:1/0", poll_seconds=0.2
+        tmp_path, of_database, broker_url="redis://127.0.0.1:1/0", poll_seconds=0.2
     )
     database = Database(settings.resolved_database_url)
     with running(settings, tmp_path) as worker:

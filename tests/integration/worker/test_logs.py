@@ -14,10 +14,11 @@ from tests.integration.worker.workers import (
     wait_for,
     wait_for_status,
 )
+from tests.services import Overrides
 
 
-def test_a_log_outlives_its_worker(tmp_path: Path, migrated_sqlite: Path) -> None:
-    settings = make_settings(tmp_path, migrated_sqlite, poll_seconds=0.2)
+def test_a_log_outlives_its_worker(tmp_path: Path, of_database: Overrides) -> None:
+    settings = make_settings(tmp_path, of_database, poll_seconds=0.2)
     database = Database(settings.resolved_database_url)
     scripts = [["work", "sleep"], ["work", "work"]]
     job = build.job(database, build.project(database), hyperparameters={"scripts": scripts})

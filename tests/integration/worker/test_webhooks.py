@@ -18,15 +18,16 @@ from tests.integration.worker.workers import (
     wait_for_status,
 )
 from tests.receiver import receiver
+from tests.services import Overrides
 
 
 def test_the_end_of_a_job_is_told_though_its_worker_died_telling(
-    tmp_path: Path, migrated_sqlite: Path
+    tmp_path: Path, of_database: Overrides
 ) -> None:
     with receiver() as server:
         settings = make_settings(
             tmp_path,
-            migrated_sqlite,
+            of_database,
             poll_seconds=0.2,
             outgoing_hosts=("127.0.0.1",),
             outgoing_ports=(server.port,),

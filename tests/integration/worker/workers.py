@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from core.records import events, jobs
 from core.records.engine import Database
 from core.records.tables import Job, JobEvent
 from core.settings import Settings
+from tests.api_service import prepare_database
+from tests.services import Overrides
 from worker.environment import child_environment
 
 Found = TypeVar("Found")
@@ -24,13 +25,12 @@ PATIENCE = 20.0  # seconds any one thing may take; nothing waits this long when 
 HOUR = 3600.0
 
 
-def make_settings(tmp_path: Path, template: Path, **changes: Any) -> Settings:
-    """A data directory of its own, with a migrated database. Polls and sweeps once an hour."""
-    data = tmp_path / "data"
-    data.mkdir()
-    shutil.copy(template, data / "lipsum.db")
-    values: dict[str, Any] = {"poll_seconds": HOUR, "sweep_seconds": HOUR}
-    return Settings(data_dir=data, stop_grace_seconds=0.5, **{**values, **changes})
+def make_settings(tmp_path: Path, of_database: Overrides, **changes: Any) -> Settings:
+    """A data directory of its own and a migrated database. Polls and sweeps once an hour."""
+    values: dict[str, Any] = {"poll_seconds": HOUR, "sweep_seconds": HOUR, **of_database()}
+    settings = Settings(data_dir=tmp_path / "data", stop_grace_seconds=0.5, **{**values, **changes})
+    prepare_database(settings)
+    return settings
 
 
 class Worker:

@@ -5,19 +5,19 @@ Each is there over both databases: what needs PostgreSQL's programs is marked `s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.api_service import Service, open_service
 from tests.services import (
-    copied_postgresql,
+    Overrides,
     database,
     database_url,
     migrated_postgresql,
     migrated_sqlite,
+    of_database,
     postgresql_server,
     postgresql_template,
 )
@@ -27,22 +27,10 @@ __all__ = [
     "database_url",
     "migrated_postgresql",
     "migrated_sqlite",
+    "of_database",
     "postgresql_server",
     "postgresql_template",
 ]
-
-Overrides = Callable[[], dict[str, Any]]
-
-
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
-)
-def of_database(request: pytest.FixtureRequest) -> Overrides:
-    """What settings say of an empty database of either kind, a new one each time."""
-    if request.param == "sqlite":
-        return dict
-    template: str = request.getfixturevalue("postgresql_template")
-    return lambda: {"database_url": copied_postgresql(template)}
 
 
 @pytest.fixture(scope="module")

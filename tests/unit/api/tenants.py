@@ -43,6 +43,7 @@ class Owned:
     image_id: str
     webhook_id: str
     delivery_id: str
+    alias: str  # points at a base, and pointed at the model before
     name: str = "head.safetensors"
 
     def ids(self) -> dict[str, str]:
@@ -64,6 +65,7 @@ class Owned:
             new_id("file"),
             new_id("wh"),
             new_id("whd"),
+            new_id("alias"),
         )
 
 
@@ -99,6 +101,7 @@ def own_one_of_everything(service: Service) -> Owned:
         archive["dataset"]["version"],
         str(service.upload(png(77), "vision", "cat.png")["id"]),
         *_told(service, waiting["id"]),
+        _pointed(service, model_id),
     )
 
 
@@ -149,6 +152,8 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
         ("POST", "/v1/comparisons"): {
             "json": {"model": "base:tiny", "training_file": owned.file_id, "methods": ["ft"]}
         },
+        ("PUT", "/v1/aliases/{alias}"): {"json": {"model": owned.model_id}},
+        ("POST", "/v1/classify"): {"json": {"models": [owned.model_id], "inputs": IMAGE}},
         ("POST", "/v1/models/{model_id}"): {"json": {"inputs": IMAGE}},
         ("POST", "/v1/models/{model_id}/embeddings"): {"json": {"texts": ["a cat"]}},
         ("POST", "/v1/models/{model_id}/feature-extraction"): {"json": {"inputs": "a cat"}},
@@ -187,6 +192,15 @@ def _told(service: Service, job_id: str) -> tuple[str, str]:
         endpoint = webhooks.get(session, service.project_id, webhook)
         page = deliveries.list_deliveries(session, endpoint, after=None, order="desc", limit=1)
     return webhook, page.items[0].id
+
+
+def _pointed(service: Service, model_id: str) -> str:
+    """The name of an alias."""
+    name = new_id("alias")
+    for model in (model_id, "base:tiny"):
+        made = service.client.put(f"/v1/aliases/{name}", json={"model": model})
+        assert made.status_code == 200, made.text
+    return name
 
 
 def _announced(service: Service) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from core.objects import ObjectStore
 from core.records import audit, keys, projects
 from core.records.clock import read_clock
 from tests.api_service import Service, make_settings, open_service
-from tests.unit.api.conftest import Overrides
+from tests.services import Overrides
 from tests.unit.api.tenants import OURS, THEIRS, Owned, ask, headers, own_one_of_everything
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_without_a_key_or_with_one_that_opens_nothing(
     service: Service, row: Row, bad_keys: dict[str, dict[str, str]]
 ) -> None:
     """CVE-2026-0545 (MLflow): routes that the authentication did not cover."""
-    nothing = Owned(*"abcdefghijkl")
+    nothing = Owned(*"abcdefghijklm")
     for why, sent in bad_keys.items():
         answer = ask(service, row.method, row.path, nothing, sent)
         assert (answer.status_code, why) == (401, why)

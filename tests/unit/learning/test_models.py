@@ -20,7 +20,6 @@ from core.learning.models import (
 )
 from core.learning.packing import pack, unpack
 from core.learning.sources import fetch_base
-from core.learning.statistics import feature_statistics, mahalanobis
 from core.learning.zero_shot import DEFAULT_TEMPLATES, build_head
 from tests.builders import random_image, tiny_clip, unit_head
 
@@ -179,20 +178,3 @@ def test_the_zero_shot_head_is_the_mean_of_eighty_templates() -> None:
     with torch.no_grad():
         mean = clip.text_features(texts).mean(dim=0)
     torch.testing.assert_close(weight[:, 1], mean / mean.norm(), rtol=1e-5, atol=1e-6)
-
-
-def test_statistics_tell_near_from_far() -> None:
-    draws = torch.Generator().manual_seed(0)
-    labels = torch.arange(300) % 3
-    centres = 4 * torch.eye(3, 8)
-    features = centres[labels] + 0.1 * torch.randn(300, 8, generator=draws)
-    logits = features @ centres.T
-    found = feature_statistics(features, labels, features, logits)
-    assert found["class_counts"].tolist() == [100, 100, 100]
-    torch.testing.assert_close(found["class_means"], centres, rtol=0, atol=0.05)
-    moments = (found["class_means"], found["covariance"], found["class_counts"])
-    near = mahalanobis(features[:1], *moments)
-    far = mahalanobis(-features[:1], *moments)
-    assert far > 100 * near
-    assert (found["distance_quantiles"].diff() >= 0).all()
-    assert found["distance_quantiles"].shape == (101,)

@@ -8,8 +8,10 @@ from contextlib import suppress
 
 import pytest
 
-from api.serving.batcher import MAX_BATCH, MAX_WAITING, Batcher
+from api.serving.batcher import LINGER, MAX_BATCH, MAX_WAITING, Batcher
 from core.errors import Unavailable
+
+HOUR = 3600.0  # seconds; nothing waits so long
 
 
 class Tower:
@@ -28,10 +30,12 @@ class Tower:
         return [2 * image for image in images]
 
 
-def run(scenario: Callable[[Tower, Batcher[str, int, int]], Awaitable[None]]) -> None:
+def run(
+    scenario: Callable[[Tower, Batcher[str, int, int]], Awaitable[None]], linger: float = LINGER
+) -> None:
     async def around() -> None:
         tower = Tower()
-        batcher: Batcher[str, int, int] = Batcher(tower.compute)
+        batcher: Batcher[str, int, int] = Batcher(tower.compute, linger)
         working = asyncio.create_task(batcher.run())
         try:
             await scenario(tower, batcher)
@@ -45,8 +49,8 @@ def run(scenario: Callable[[Tower, Batcher[str, int, int]], Awaitable[None]]) ->
 
 def test_answers_come_in_the_order_of_the_images() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
-        assert await batcher.features("m", [1, 2, 3]) == [2, 4, 6]
-        assert await batcher.features("m", [4]) == [8]
+        assert await batcher.put("m", [1, 2, 3]) == [2, 4, 6]
+        assert await batcher.put("m", [4]) == [8]
         assert tower.batches == [("m", [1, 2, 3]), ("m", [4])]
 
     run(scenario)
@@ -55,11 +59,11 @@ def test_answers_come_in_the_order_of_the_images() -> None:
 def test_those_who_wait_go_together_by_model() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
         tower.open.clear()
-        first = asyncio.create_task(batcher.features("a", [0]))
+        first = asyncio.ensure_future(batcher.put("a", [0]))
         await asyncio.sleep(0.01)
         models = ["a", "b", "a", "b"]
         waiting = [
-            asyncio.create_task(batcher.features(model, [number]))
+            asyncio.ensure_future(batcher.put(model, [number]))
             for number, model in enumerate(models)
         ]
         await asyncio.sleep(0)
@@ -75,7 +79,7 @@ def test_those_who_wait_go_together_by_model() -> None:
 def test_no_batch_is_larger_than_the_largest() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
         images = list(range(2 * MAX_BATCH + 1))
-        assert await batcher.features("m", images) == [2 * image for image in images]
+        assert await batcher.put("m", images) == [2 * image for image in images]
         assert [len(batch) for _, batch in tower.batches] == [MAX_BATCH, MAX_BATCH, 1]
 
     run(scenario)
@@ -84,23 +88,23 @@ def test_no_batch_is_larger_than_the_largest() -> None:
 def test_a_full_queue_refuses() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
         tower.open.clear()
-        running = asyncio.create_task(batcher.features("m", [1]))
+        running = asyncio.ensure_future(batcher.put("m", [1]))
         await asyncio.sleep(0.01)
-        waiting = asyncio.create_task(batcher.features("m", [1] * MAX_WAITING))
+        waiting = asyncio.ensure_future(batcher.put("m", [1] * MAX_WAITING))
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="waiting for inference") as caught:
-            await batcher.features("m", [1])
+            await batcher.put("m", [1])
         assert caught.value.code == "inference_busy"
         tower.open.set()
         await asyncio.gather(running, waiting)
-        assert await batcher.features("m", [1]) == [2]
+        assert await batcher.put("m", [1]) == [2]
 
     run(scenario)
 
 
 def test_one_request_larger_than_the_queue_is_taken_when_nobody_waits() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
-        assert len(await batcher.features("m", [1] * (MAX_WAITING + 1))) == MAX_WAITING + 1
+        assert len(await batcher.put("m", [1] * (MAX_WAITING + 1))) == MAX_WAITING + 1
 
     run(scenario)
 
@@ -108,10 +112,10 @@ def test_one_request_larger_than_the_queue_is_taken_when_nobody_waits() -> None:
 def test_who_left_is_not_worked_for() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
         tower.open.clear()
-        running = asyncio.create_task(batcher.features("m", [1]))
+        running = asyncio.ensure_future(batcher.put("m", [1]))
         await asyncio.sleep(0.01)
-        leaving = asyncio.create_task(batcher.features("m", [2]))
-        staying = asyncio.create_task(batcher.features("m", [3]))
+        leaving = asyncio.ensure_future(batcher.put("m", [2]))
+        staying = asyncio.ensure_future(batcher.put("m", [3]))
         await asyncio.sleep(0)
         leaving.cancel()
         tower.open.set()
@@ -125,7 +129,37 @@ def test_who_left_is_not_worked_for() -> None:
 def test_a_fault_is_that_batchs_alone() -> None:
     async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
         with pytest.raises(ValueError, match="broken image"):
-            await batcher.features("m", [-1])
-        assert await batcher.features("m", [1]) == [2]
+            await batcher.put("m", [-1])
+        assert await batcher.put("m", [1]) == [2]
 
     run(scenario)
+
+
+def test_an_image_waits_for_one_that_is_being_decoded_and_for_no_other() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        with batcher.coming(1):
+            first = batcher.put("m", [1])
+            await asyncio.sleep(0.01)
+            assert tower.batches == []
+            second = batcher.put("m", [2])
+        assert (await first, await second) == ([2], [4])
+        assert await batcher.put("m", [3]) == [6]
+        assert tower.batches == [("m", [1, 2]), ("m", [3])]
+
+    run(scenario, linger=HOUR)
+
+
+def test_it_does_not_wait_for_ever() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        with batcher.coming(1):
+            assert await batcher.put("m", [1]) == [2]
+
+    run(scenario, linger=0.0)
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        with batcher.coming(1):
+            assert len(await batcher.put("m", [1] * MAX_BATCH)) == MAX_BATCH
+
+    run(scenario, linger=HOUR)

@@ -83,3 +83,46 @@ def test_a_fault_is_everybodys_and_is_not_kept() -> None:
         assert await cache.get("a", making("a", [])) == "a"
 
     asyncio.run(scenario())
+
+
+def test_what_is_pinned_stays() -> None:
+    async def scenario() -> None:
+        made: list[str] = []
+        cache: ByteCache[str, str] = ByteCache(4, len)
+        await cache.get("aa", making("aa", made), pinned=True)
+        for key in ("bb", "cc", "aa", "dd"):
+            await cache.get(key, making(key, made))
+        assert made == ["aa", "bb", "cc", "dd"]
+        # Where only pinned ones could go, nobody goes.
+        assert await cache.get("eee", making("eee", made)) == "eee"
+        assert "aa" in cache and "dd" in cache and "eee" not in cache
+
+    asyncio.run(scenario())
+
+
+def test_what_is_dropped_is_gone_pinned_or_not() -> None:
+    async def scenario() -> None:
+        made: list[str] = []
+        cache: ByteCache[str, str] = ByteCache(4, len)
+        await cache.get("aa", making("aa", made), pinned=True)
+        cache.drop("aa")
+        cache.drop("never there")
+        assert (cache.bytes, "aa" in cache) == (0, False)
+        await cache.get("aa", making("aa", made))
+        assert made == ["aa", "aa"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_dropped_while_it_is_made_is_not_kept() -> None:
+    async def scenario() -> None:
+        cache: ByteCache[str, str] = ByteCache(9, len)
+        asking = asyncio.create_task(cache.get("a", making("a", [])))
+        await asyncio.sleep(0)
+        cache.drop("a")
+        assert await asking == "a"
+        assert (cache.bytes, "a" in cache) == (0, False)
+        assert await cache.get("a", making("a", [])) == "a"
+        assert "a" in cache
+
+    asyncio.run(scenario())

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from worker.pipeline.cache import RECENT_SECONDS, trim
+from core.disk_cache import RECENT_SECONDS, trim
 
 NOW = 1_000_000.0
 

@@ -1,4 +1,5 @@
-"""Keeping the worker's cache of what can be made again within its budget."""
+"""Keeping this machine's cache of what can be made again within its budget. Trainers and the
+inference process fill it, and both trim it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,15 @@ from pathlib import Path
 
 # Recently used things stay whatever the budget says: another trainer may be about to open them.
 RECENT_SECONDS = 3600.0
-_KINDS = ("archives", "models", "training-pixels", "evaluation-pixels", "features", "heads")
+_KINDS = (
+    "archives",
+    "models",
+    "training-pixels",
+    "evaluation-pixels",
+    "features",
+    "heads",
+    "exports",
+)
 
 
 def trim(cache_directory: Path, budget: int, *, now: float | None = None) -> list[Path]:
