@@ -27,6 +27,9 @@ METHOD = "lipsum_ft"
 BASE = "base:demo"
 JOB_SECONDS = 1800.0  # for any job to end
 _POLL = 0.1
+_LOOK = (
+    2.0  # between looks at a job: each takes time from it, and its transitions say when it ended
+)
 _QUIET = 1.0  # seconds without any of the worker's processes using the processors
 
 Knobs = Mapping[str, Any]
@@ -61,7 +64,7 @@ class TrainingService:
             if now.status in ("succeeded", "failed", "cancelled"):
                 assert now.status == status, now.error
                 return now
-            time.sleep(_POLL)
+            time.sleep(_LOOK)
         raise TimeoutError(f"{job.id} is not over after {JOB_SECONDS:.0f} s")
 
     def moments(self, job: FineTuningJob) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from core.jobs.spec import ModelReference
 from core.learning.mixtures import load_mixture
 from core.learning.models import Clip, load_directory, load_head, pick_device
+from core.learning.statistics import TrainingDomain
 from worker.pipeline.beginnings import starting_head
 from worker.pipeline.data import JobData, load_data
 from worker.pipeline.export import write_results
@@ -48,11 +49,13 @@ def _score(
     board: Scoreboard, data: JobData, clip: Clip, directory: Path, reference: ModelReference
 ) -> None:
     spec = board.workspace.spec
-    head = starting_head(clip, data, load_head(directory))
+    own = load_head(directory)
+    head = starting_head(clip, data, own)
     is_theta0 = reference.id == spec.theta0.id
     features = board.zero_shot_features(clip) if is_theta0 else board.features_with(clip)
     descends = reference.base == spec.theta0.id
-    board.score_model(reference.id, spec.seeds[0], features, head, descends=descends)
+    domain = TrainingDomain.load(directory) if head is own else None  # energies are of its head
+    board.score_model(reference.id, spec.seeds[0], features, head, descends=descends, domain=domain)
 
 
 def _load(workspace: Workspace, directory: Path) -> Clip:
