@@ -35,22 +35,24 @@ class TaskInput:
 class TaskBody:
     """A body as it came.
 
-    What it is, is seen in the body: clients send images with any Content-Type or none, and no
-    image begins with a brace.
+    Where it does not say what it is, that is seen in the body: clients send images with any
+    Content-Type or none, and no image begins with a brace.
     """
 
     content: bytes
-    says_json: bool
+    kind: str  # the Content-Type
 
     @property
     def is_json(self) -> bool:
-        return self.says_json or self.content.lstrip()[:1] == b"{"
+        if self.kind.startswith(("application/json", "image/")):
+            return self.kind.startswith("application/json")
+        return self.content.lstrip()[:1] == b"{"
 
 
 async def read_task_body(request: Request, settings: Settings) -> TaskBody:
     """The request's body, of an image's size at most. Raises TooLarge."""
     body = await read_body(request, int(settings.max_image_bytes * _BASE64_GROWTH) + MIB)
-    return TaskBody(body, request.headers.get("content-type", "").startswith("application/json"))
+    return TaskBody(body, request.headers.get("content-type", "").lower())
 
 
 def task_input(body: TaskBody, settings: Settings) -> TaskInput:

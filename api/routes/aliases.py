@@ -73,7 +73,7 @@ async def point_alias(
 
 
 @router.post(
-    "/{alias}:rollback", dependencies=[needs("models:write")], responses=documented(409, 507)
+    "/{alias}/rollback", dependencies=[needs("models:write")], responses=documented(409, 507)
 )
 async def roll_back_alias(
     alias: Named, request: Request, principal: Authenticated, services: InServices

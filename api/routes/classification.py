@@ -100,6 +100,7 @@ def _read(body: TaskBody, models: list[str] | None, settings: Settings) -> _Aske
     if models:
         raise InvalidRequest(
             "Models are named in the address, and the body is JSON; name them in its models.",
+            code="models_in_two_places",
             param="model",
         )
     asked = parse_json(body.content, ClassificationRequest)
@@ -123,7 +124,11 @@ def _check_models(models: list[str], param: str) -> None:
         )
     repeated = next((model for model in models if models.count(model) > 1), None)
     if repeated is not None:
-        raise InvalidRequest(f"{param} names {shown(repeated)} twice.", param=param)
+        raise InvalidRequest(
+            f"{param} names {shown(repeated)} twice; name it once.",
+            code="repeated_model",
+            param=param,
+        )
 
 
 def _models(services: Services, principal: Principal, ids: list[str]) -> list[Model]:

@@ -117,7 +117,7 @@ def test_an_alias_moves_under_load_and_nobody_notices(running: Running, http: ht
         try:
             for turn in range(40):
                 if turn % 4 == 3:
-                    moved = http.post("/v1/aliases/production:rollback")
+                    moved = http.post("/v1/aliases/production/rollback")
                 else:
                     model = targets[(turn + 1) % 2]
                     moved = http.put("/v1/aliases/production", json={"model": model})

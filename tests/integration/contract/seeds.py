@@ -50,6 +50,7 @@ class Seeds:
     delivery_id: list[str]
     key_id: list[str]
     project_id: list[str]
+    alias: list[str]
     name: list[str]  # of a model's file
     split: list[str]
     method: list[str]
@@ -123,6 +124,7 @@ class _Seeding:
             delivery_id=[self._delivery(webhook["id"], ended)],
             key_id=[self._post("/keys", name="another", scopes=["keys"])["id"]],
             project_id=[self._post("/projects", name="another")["id"]],
+            alias=[self._alias()],
             name=["open_clip_config.json", "head.safetensors"],
             split=["train", "test", "sketch"],
             method=["ft", "lipsum_ft"],
@@ -146,6 +148,10 @@ class _Seeding:
                 "create_webhook": {"url": HOOK},
                 "create_upload": announced,
                 "complete_upload": {},
+                "classify": {
+                    "models": ["base:tiny", self._running.fine_tuned],
+                    "inputs": images[0],
+                },
                 "image_classification": {"inputs": images[0]},
                 "zero_shot_image_classification": {
                     "inputs": images[0],
@@ -154,6 +160,13 @@ class _Seeding:
                 "create_embeddings": {"texts": ["a cat"], "images": images},
             },
         )
+
+    def _alias(self) -> str:
+        """It has moved once."""
+        for model in (self._running.fine_tuned, "base:tiny"):
+            answer = self._client.put("/aliases/production", json={"model": model})
+            assert answer.status_code == 200, answer.text
+        return "production"
 
     def _job(self, body: dict[str, Any]) -> str:
         return str(self._post("/fine_tuning/jobs", **body)["id"])

@@ -63,7 +63,7 @@ def test_made_moved_and_moved_back(service: Service, two: tuple[str, str], name:
     first, second = two
     made = point(service, name, first)
     assert (made["status"], made["model"], made["previous_model"]) == (200, first, None)
-    assert refused(service, "POST", f"/v1/aliases/{name}:rollback") == (
+    assert refused(service, "POST", f"/v1/aliases/{name}/rollback") == (
         409,
         "nothing_to_roll_back_to",
     )
@@ -73,9 +73,9 @@ def test_made_moved_and_moved_back(service: Service, two: tuple[str, str], name:
     assert moved["changed_at"] >= made["changed_at"]
     assert moved["created_at"] == made["created_at"]
 
-    back = service.client.post(f"/v1/aliases/{name}:rollback").json()
+    back = service.client.post(f"/v1/aliases/{name}/rollback").json()
     assert (back["model"], back["previous_model"]) == (first, second)
-    again = service.client.post(f"/v1/aliases/{name}:rollback").json()
+    again = service.client.post(f"/v1/aliases/{name}/rollback").json()
     assert (again["model"], again["previous_model"]) == (second, first)
     assert service.client.get(f"/v1/aliases/{name}").json() == again
     listed = service.client.get("/v1/aliases").json()["data"]
@@ -93,7 +93,7 @@ def test_a_retry_does_not_roll_back_twice(
         point(service, name, model)
     key = {"idempotency-key": name}
     answers = [
-        service.client.post(f"/v1/aliases/{name}:rollback", headers=key).json() for _ in range(2)
+        service.client.post(f"/v1/aliases/{name}/rollback", headers=key).json() for _ in range(2)
     ]
     assert answers[0] == answers[1]
     assert service.client.get(f"/v1/aliases/{name}").json()["model"] == two[0]
@@ -151,7 +151,7 @@ def test_a_model_with_an_alias_is_kept(service: Service, two: tuple[str, str], n
     assert refused(service, "DELETE", f"/v1/models/{name}") == (409, "alias_is_no_model")
     point(service, name, other)
     assert service.client.delete(f"/v1/models/{kept}").status_code == 200
-    assert refused(service, "POST", f"/v1/aliases/{name}:rollback") == (
+    assert refused(service, "POST", f"/v1/aliases/{name}/rollback") == (
         409,
         "nothing_to_roll_back_to",
     )

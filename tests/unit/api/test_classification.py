@@ -59,7 +59,7 @@ def test_an_image_as_the_body(service: Service, mixture: str) -> None:
     assert asked(service, content=png(), params=models[:1]) == (400, "no_head", "models")
     assert asked(service, content=png()) == (400, "wrong_number_of_models", "model")
     both = {"models": TWO, "inputs": IMAGE, "parameters": LABELS}
-    assert asked(service, json=both, params=models) == (400, "invalid_request", "model")
+    assert asked(service, json=both, params=models) == (400, "models_in_two_places", "model")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_image_as_the_body(service: Service, mixture: str) -> None:
     [
         ({"models": []}, "invalid_request", "models"),
         ({"models": [f"base:{n}" for n in range(9)]}, "invalid_request", "models"),
-        ({"models": [BASE, BASE]}, "invalid_request", "models"),
+        ({"models": [BASE, BASE]}, "repeated_model", "models"),
         ({"models": BASE}, "invalid_request", "models"),
         ({"models": [BASE, "x" * 97]}, "invalid_request", "models.1"),
         ({"inputs": "https://x.org/a.png"}, "invalid_base64", "inputs"),

@@ -21,7 +21,7 @@ def image(kind: str, side: int = 1, mode: str = "1") -> bytes:
 
 
 def in_json(inputs: Any, **further: Any) -> TaskBody:
-    return TaskBody(json.dumps({"inputs": inputs, **further}).encode(), True)
+    return TaskBody(json.dumps({"inputs": inputs, **further}).encode(), "application/json")
 
 
 SMALLEST = [base64.b64encode(image(kind)).decode() for kind in ("PNG", "BMP", "JPEG", "TIFF")]
@@ -33,7 +33,7 @@ def test_every_readable_image_is_classified(text: str) -> None:
     assert task_of(in_json(text)) == "image-classification"
     assert task_of(in_json([text, text])) == "image-classification"
     assert task_of(in_json(text, parameters={"top_k": 1})) == "image-classification"
-    assert task_of(TaskBody(base64.b64decode(text), False)) == "image-classification"
+    assert task_of(TaskBody(base64.b64decode(text), "")) == "image-classification"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_text_has_features(inputs: str | list[str]) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        TaskBody(b"", False),
-        TaskBody(b"{", False),
-        TaskBody(b"[1]", True),
-        TaskBody(b"{}", True),
+        TaskBody(b"", ""),
+        TaskBody(b"{", "image/png"),
+        TaskBody(b"[1]", "application/json"),
+        TaskBody(b"{}", "application/json"),
         in_json(["bird", 3]),
         in_json([]),
         in_json(None, parameters=3),

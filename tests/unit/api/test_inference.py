@@ -207,3 +207,17 @@ class TestSizes:
         assert (in_json.status_code, in_json.json()["error"]["code"]) == (413, "image_too_large")
         whole = small.client.post(path, content=b"x" * 3_000_000)
         assert (whole.status_code, whole.json()["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("image/jpeg", "inference_unavailable"), ("text/plain", "invalid_base64")]
+)
+def test_a_body_that_calls_itself_an_image_is_none_of_json(
+    service: Service, mixture: str, kind: str, code: str
+) -> None:
+    answer = service.client.post(
+        f"{mixture}/image-classification",
+        content=b'{"inputs": "?"}',
+        headers={"content-type": kind},
+    )
+    assert answer.json()["error"]["code"] == code
