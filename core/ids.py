@@ -35,6 +35,12 @@ def fine_tuned_model_id(base_name: str, suffix: str | None, job_id: str) -> str:
     return f"ft:{base_name}:{suffix or ''}:{job_id.removeprefix('ftjob-')}"
 
 
+def job_of_model(model_id: str) -> str | None:
+    """The id of the job that makes, or made, a model of such an id; None for a base's or none."""
+    parts = model_id.split(":")
+    return f"ftjob-{parts[3]}" if parts[0] == "ft" and len(parts) > 3 and parts[3] else None
+
+
 def checkpoint_model_id(model_id: str, step: int) -> str:
     """`...:step-N`, a checkpoint of a fine-tuned model, itself usable as a model."""
     return f"{model_id}:step-{step}"

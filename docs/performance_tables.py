@@ -128,8 +128,6 @@ def _speed(row: Mapping[str, Any], way: str) -> str:
 
 
 def _caption(document: Mapping[str, Any]) -> str:
-    if "note" in document:  # of figures that no whole run recorded
-        return str(document["note"])
     machine, load = document["machine"], document["load"]
     servers = f"SQLite {machine['sqlite']}, PostgreSQL {machine['postgresql'] or 'not there'}"
     return (

@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, Select, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, Forbidden, NotFound
-from core.ids import base_model_id
+from core.ids import base_model_id, job_of_model
 from core.records.clock import now
 from core.records.pages import Order, Page, paginate
 from core.records.rows import every, first
-from core.records.tables import Alias, Model
+from core.records.tables import Alias, Job, Model
 
 
 def register_base(
@@ -58,14 +58,19 @@ def register_base(
 
 def get(session: Session, project_id: str, name: str, *, param: str | None = None) -> Model:
     """A base or the project's own model, by its id or by an alias of the project. NotFound for
-    unknown, foreign and deleted ones alike."""
-    return _require(first(session, _named(project_id, name), Model), name, param)
+    unknown, foreign and deleted ones alike; of one that is still being made it says so."""
+    row = first(session, _named(project_id, name), Model)
+    if row is None:
+        raise _absent(session, project_id, name, param)
+    return row
 
 
 def lock(session: Session, project_id: str, name: str) -> Model:
     """The same, and nobody deletes it before this transaction ends."""
     row = first(session, _named(project_id, name).with_for_update(of=Model), Model)
-    return _require(row, name, "model")
+    if row is None:
+        raise _absent(session, project_id, name, "model")
+    return row
 
 
 def list_models(
@@ -185,14 +190,24 @@ def _named(project_id: str, name: str) -> Select[Model]:
     return select(Model).where(_visible(project_id), wanted, Model.deleted_at.is_(None))
 
 
-def _require(row: Model | None, name: str, param: str | None) -> Model:
-    if row is None:
-        raise NotFound(
-            f"There is no model {name!r}; list models with GET /v1/models.",
-            code="model_not_found",
+def _absent(session: Session, project_id: str, name: str, param: str | None) -> NotFound:
+    job_id = job_of_model(name)
+    made = select(Job.status).where(
+        Job.project_id == project_id, Job.id == job_id, Job.finished_at.is_(None)
+    )
+    status = None if job_id is None else session.execute(made).scalar_one_or_none()
+    if status is not None:
+        return NotFound(
+            f"{name} is not there yet: {job_id}, which is to make it, is {status}. Ask again when "
+            "it has succeeded.",
+            code="model_not_ready",
             param=param,
         )
-    return row
+    return NotFound(
+        f"There is no model {name!r}; list models with GET /v1/models.",
+        code="model_not_found",
+        param=param,
+    )
 
 
 def _visible(project_id: str) -> ColumnElement[bool]:

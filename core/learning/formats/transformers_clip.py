@@ -67,6 +67,7 @@ def export_transformers(source: Path, target: Path) -> None:
     `core.learning.models.ModelFault`.
     """
     clip = load_directory(source)
+    _require_towers(clip)
     processor = _processor(clip)
     tokenizer = _tokenizer(clip)
     model = CLIPModel(_config(clip, tokenizer))
@@ -87,7 +88,7 @@ def export_transformers(source: Path, target: Path) -> None:
     copy_head(source, target)
 
 
-def _config(clip: Clip, tokenizer: CLIPTokenizer) -> CLIPConfig:
+def _require_towers(clip: Clip) -> None:
     config = clip.config["model_cfg"]
     vision, text = config["vision_cfg"], config.get("text_cfg") or {}
     if vision.get("timm_model_name") or not isinstance(vision.get("layers", 12), int):
@@ -97,6 +98,11 @@ def _config(clip: Clip, tokenizer: CLIPTokenizer) -> CLIPConfig:
         )
     if not text or text.get("hf_model_name"):
         raise CannotExport("it has no text tower of open_clip's, which CLIPModel needs")
+
+
+def _config(clip: Clip, tokenizer: CLIPTokenizer) -> CLIPConfig:
+    config = clip.config["model_cfg"]
+    vision, text = config["vision_cfg"], config["text_cfg"]
     width, head_width = int(vision.get("width", 768)), int(vision.get("head_width", 64))
     activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
     return CLIPConfig(

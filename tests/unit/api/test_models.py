@@ -55,6 +55,26 @@ def test_the_tar_and_its_files(service: Service, base: str) -> None:
     assert (tail.content, tail.headers["content-range"]) == (b"se", "bytes 3-4/5")
 
 
+def test_a_model_that_is_being_made_says_so(service: Service, training_file: str) -> None:
+    job = create(service, training_file, suffix="soon")
+    made_of = job["id"].removeprefix("ftjob-")
+    for model_id in (f"ft:tiny:soon:{made_of}", f"ft:tiny:soon:{made_of}:seed-4"):
+        answer = service.client.get(f"/v1/models/{model_id}")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (404, "model_not_ready")
+        assert f"{job['id']}, which is to make it, is {job['status']}" in error["message"]
+    service.client.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
+    answer = service.client.get(f"/v1/models/ft:tiny:soon:{made_of}")
+    assert answer.json()["error"]["code"] == "model_not_found"
+
+    _, secret = add_key(service.database, "theirs")
+    waiting = create(service, training_file)["id"].removeprefix("ftjob-")
+    theirs = service.client.get(
+        f"/v1/models/ft:tiny::{waiting}", headers={"authorization": f"Bearer {secret}"}
+    )
+    assert theirs.json()["error"]["code"] == "model_not_found"
+
+
 def test_equal_tars_are_equal_members(fresh: Service) -> None:
     files = {"open_clip_config.json": b"{}", "README.md": b"hello"}
     tar = tar_of(files)
