@@ -46,7 +46,7 @@ def service(directory: Path, base: Path, tuned: Path, **changes: Any) -> Iterato
     ports = {"port": free_port(), "serving_port": free_port()}
     settings = Settings(data_dir=directory / "data", device="cpu", **ports, **changes)
     database, store, project_id, key = prepare(settings)
-    base_id = register_directory(database, store, "bench", base)
+    base_id = register_directory(database, store, "bench", base).id
     tuned_id = publish(database, store, project_id, tuned, base=base_id)
     try:
         with processes(settings) as (api_pid, serving_pid):

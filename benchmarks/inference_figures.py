@@ -1,0 +1,79 @@
+"""What the benchmark of inference found, in a line each, beside what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchmarks.figures import Figure, ms
+
+THROUGHPUT = {"demo": 1.5, "ViT-B-32": 1.0}  # of the better peer's, at equal or lower p99
+FORWARD = {"ViT-B-32": 0.9}  # of bare forward passes
+ALONE = 1.25  # p50 of one at a time over decoding and a forward pass
+TOGETHER = 0.7  # of the time of two requests
+
+
+def figures(parts: Mapping[str, Any]) -> list[Figure]:
+    """The table of these parts, each as its module's `measure` gave it."""
+    return [figure for name, found in parts.items() for figure in _OF_PARTS[name](found)]
+
+
+def _latency(found: Mapping[str, Any]) -> Iterator[Figure]:
+    for name, row in found["models"].items():
+        alone = row["alone"]
+        ratio = alone["p50"] / alone["bare"]
+        yield Figure(
+            f"{name}: one request at a time, p50",
+            f"{ratio:.2f} times decoding and forward pass ({ms(alone['p50'])} against "
+            f"{ms(alone['bare'])})",
+            f"at most {ALONE}",
+            ratio <= ALONE,
+        )
+        together = row["together"]["ratio"]
+        yield Figure(
+            f"{name}: two models in one request",
+            f"{together:.2f} of the time of two",
+            f"at most {TOGETHER}",
+            together <= TOGETHER,
+        )
+
+
+def _throughput(found: Mapping[str, Any]) -> Iterator[Figure]:
+    for name, row in found["models"].items():
+        servers = row["servers"]
+        peer, load = max(
+            ((peer, _most(servers[peer])) for peer in servers if peer != "ours"),
+            key=lambda item: item[1]["per_second"],
+        )
+        ours = _most(servers["ours"], load["p99"])
+        target = THROUGHPUT[name]
+        ratio = ours["per_second"] / load["per_second"]
+        yield Figure(
+            f"{name}: throughput, at equal or lower p99",
+            f"{ratio:.2f} of {peer}'s ({ours['per_second']:.0f} against "
+            f"{load['per_second']:.0f} a second)",
+            f"at least {target}",
+            ratio >= target,
+        )
+        bare = max(row["bare"].values())
+        share = _most(servers["ours"])["per_second"] / bare
+        wanted = FORWARD.get(name)
+        yield Figure(
+            f"{name}: throughput over bare forward passes",
+            f"{share:.2f} ({bare:.0f} a second)",
+            "" if wanted is None else f"at least {wanted}",
+            None if wanted is None else share >= wanted,
+        )
+
+
+def _most(server: Mapping[str, Any], p99: float = float("inf")) -> Mapping[str, float]:
+    """The load with the most answers a second among those within the p99; where none is, with one
+    client."""
+    loads = server["closed"]
+    within = [load for load in loads.values() if load["p99"] <= p99]
+    if not within:
+        return min(loads.values(), key=lambda load: load["p99"])
+    return max(within, key=lambda load: load["per_second"])
+
+
+_OF_PARTS = {"latency": _latency, "throughput": _throughput}
