@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.memory import descendants
 from benchmarks.serving.load import request
 from tests.services import free_port
 
@@ -99,8 +100,9 @@ def _running(
         _await_ready(process, f"http://127.0.0.1:{port}{path}")
         yield
     finally:
-        with suppress(ProcessLookupError):  # it ended by itself
-            os.killpg(process.pid, signal.SIGKILL)
+        for pid in (*descendants(process.pid), process.pid):  # they may have sessions of their own
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
