@@ -74,7 +74,7 @@ def own_one_of_everything(service: Service) -> Owned:
     add_base(service.database, service.store)
     archive = service.upload(dataset())
     file_id = str(archive["id"])
-    model_id = _published(service, str(create(service, file_id)["id"]))
+    model_id = published(service, str(create(service, file_id)["id"]))
     body = {"model": "base:tiny", "training_file": file_id, "methods": ["ft"]}
     comparison = service.client.post("/v1/comparisons", json=body).json()
     report_job = str(create(service, file_id)["id"])
@@ -175,6 +175,25 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
     return bodies.get((method, path), {})
 
 
+def published(service: Service, job_id: str, *, with_checkpoint: bool = False) -> str:
+    """The id of the model that the job is said to have made."""
+    model_id = f"ft:tiny::{job_id.removeprefix('ftjob-')}"
+    stored = service.store.put_bytes(f"jobs/{job_id}/attempts/1/model.tar", WEIGHTS)
+    model = StoredModel(
+        id=model_id,
+        kind="fine_tuned",
+        object_key=stored.key,
+        sha256=stored.sha256,
+        size=stored.size,
+        members={"head.safetensors": (0, 6)},
+        info={"base": "base:tiny"},
+        seed=0,
+    )
+    checkpoint = model.model_copy(update={"id": f"{model_id}:step-1", "kind": "checkpoint"})
+    finish(service, job_id, [model, checkpoint] if with_checkpoint else [model])
+    return model_id
+
+
 def announcement(name: str) -> dict[str, Any]:
     """The body that announces an upload of `PART`, twice."""
     kind = {"mime_type": "x/y", "purpose": "user_data"}
@@ -210,21 +229,3 @@ def _announced(service: Service) -> tuple[str, str]:
     assert sent.status_code == 200, sent.text
     service.store.put_bytes(f"{signed_prefix(upload)}/{DIRECT['sha256']}", PART)
     return str(upload), str(sent.json()["id"])
-
-
-def _published(service: Service, job_id: str) -> str:
-    """The id of the model that the job is said to have made."""
-    model_id = f"ft:tiny::{job_id.removeprefix('ftjob-')}"
-    stored = service.store.put_bytes(f"jobs/{job_id}/attempts/1/model.tar", WEIGHTS)
-    model = StoredModel(
-        id=model_id,
-        kind="fine_tuned",
-        object_key=stored.key,
-        sha256=stored.sha256,
-        size=stored.size,
-        members={"head.safetensors": (0, 6)},
-        info={"base": "base:tiny"},
-        seed=0,
-    )
-    finish(service, job_id, [model])
-    return model_id

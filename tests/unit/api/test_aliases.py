@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from core.ids import new_id
-from core.jobs.messages import StoredModel
 from core.records import models
 from tests.api_service import Service, add_base, add_key, dataset, png
-from tests.unit.api.test_jobs import create, finish
+from tests.unit.api.tenants import published
+from tests.unit.api.test_jobs import create
 
 IMAGE = base64.b64encode(png()).decode()
 
@@ -22,26 +22,12 @@ def two(service: Service) -> tuple[str, str]:
     """Ids of two fine-tuned models."""
     add_base(service.database, service.store)
     file_id = str(service.upload(dataset())["id"])
-    return published(service, file_id), published(service, file_id)
+    return made(service, file_id), made(service, file_id)
 
 
-def published(service: Service, file_id: str) -> str:
-    job_id = str(create(service, file_id)["id"])
-    model_id = f"ft:tiny::{job_id.removeprefix('ftjob-')}"
-    stored = service.store.put_bytes(f"jobs/{job_id}/attempts/1/model.tar", job_id.encode())
-    model = StoredModel(
-        id=model_id,
-        kind="fine_tuned",
-        object_key=stored.key,
-        sha256=stored.sha256,
-        size=stored.size,
-        members={"head.safetensors": (0, 6)},
-        info={"base": "base:tiny"},
-        seed=0,
-    )
-    checkpoint = model.model_copy(update={"id": f"{model_id}:step-1", "kind": "checkpoint"})
-    finish(service, job_id, [model, checkpoint])
-    return model_id
+def made(service: Service, file_id: str) -> str:
+    """The id of a new model, which has a checkpoint."""
+    return published(service, str(create(service, file_id)["id"]), with_checkpoint=True)
 
 
 def point(service: Service, name: str, model: str, **more: Any) -> dict[str, Any]:
@@ -61,17 +47,25 @@ def name() -> str:
 
 def test_made_moved_and_moved_back(service: Service, two: tuple[str, str], name: str) -> None:
     first, second = two
-    made = point(service, name, first)
-    assert (made["status"], made["model"], made["previous_model"]) == (200, first, None)
+    first_time = point(service, name, first)
+    assert (first_time["status"], first_time["model"], first_time["previous_model"]) == (
+        200,
+        first,
+        None,
+    )
     assert refused(service, "POST", f"/v1/aliases/{name}/rollback") == (
         409,
         "nothing_to_roll_back_to",
     )
     assert point(service, name, first)["previous_model"] is None  # it did not move
     moved = point(service, name, second)
-    assert (moved["id"], moved["model"], moved["previous_model"]) == (made["id"], second, first)
-    assert moved["changed_at"] >= made["changed_at"]
-    assert moved["created_at"] == made["created_at"]
+    assert (moved["id"], moved["model"], moved["previous_model"]) == (
+        first_time["id"],
+        second,
+        first,
+    )
+    assert moved["changed_at"] >= first_time["changed_at"]
+    assert moved["created_at"] == first_time["created_at"]
 
     back = service.client.post(f"/v1/aliases/{name}/rollback").json()
     assert (back["model"], back["previous_model"]) == (first, second)
@@ -145,7 +139,7 @@ def test_only_from_where_one_thinks_it_is(
 
 def test_a_model_with_an_alias_is_kept(service: Service, two: tuple[str, str], name: str) -> None:
     file_id = str(service.upload(dataset())["id"])
-    kept, other = published(service, file_id), two[0]
+    kept, other = made(service, file_id), two[0]
     point(service, name, kept)
     assert refused(service, "DELETE", f"/v1/models/{kept}") == (409, "model_has_alias")
     assert refused(service, "DELETE", f"/v1/models/{name}") == (409, "alias_is_no_model")
