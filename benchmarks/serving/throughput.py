@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.serving import bare, ours, peers
 from benchmarks.serving.images import jpegs
-from benchmarks.serving.load import Load, closed, opened
+from benchmarks.serving.load import closed, opened
 from benchmarks.serving.models import Served, make
 
 IMAGES = 64
@@ -102,13 +102,10 @@ def _measured(
     return {
         "closed": {str(n): load.figures() for n, load in loads.items()},
         "open": {
-            f"{share:g}": _open(running, share * most, seconds).figures() for share in open_shares
+            f"{share:g}": opened(running.port, running.requests, share * most, seconds).figures()
+            for share in open_shares
         },
     }
-
-
-def _open(running: _Running, rate: float, seconds: float) -> Load:
-    return opened(running.port, running.requests, rate, seconds)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from core.datasets.structure import Structure, require_scorable, require_trainable, single_split
 from core.errors import InvalidDataset, InvalidRequest, InvalidSpec
-from core.ids import MODEL_ID, checkpoint_model_id, fine_tuned_model_id
+from core.ids import ALIAS, MODEL_ID, checkpoint_model_id, fine_tuned_model_id
 from core.jobs.anchor import resolve_anchor
 from core.jobs.continuing import resolve_continued, with_continued
 from core.jobs.evaluation import require_free_name, resolve_evaluation
@@ -139,7 +139,7 @@ def _resolve(
 
 def id_of(name: str, lookup: Lookup) -> str:
     """The id of the model that an alias points at now; what is no alias stays as it is."""
-    found = lookup.model(name) if MODEL_ID.fullmatch(name) else None
+    found = lookup.model(name) if ALIAS.fullmatch(name) else None
     return name if found is None else found.id
 
 
