@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from core import logging
+from core.ending import end_process
 from core.jobs.spec import JobSpec
 from core.objects import ObjectStore
 from core.settings import load_settings
@@ -49,4 +50,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from core import logging
 from core.disk_cache import trim
+from core.ending import end_process
 from core.errors import InvalidDataset, InvalidRequest, StorageFault
 from core.jobs.messages import PEAK_MEMORY, Failed, Finished, Stopped
 from core.jobs.spec import JobSpec
@@ -212,4 +213,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from core.ending import end_process
 from core.learning.formats.base import CannotExport
 from core.learning.formats.names import CANNOT_EXPORT, FORMATS
 from core.learning.models import ModelFault
@@ -36,4 +37,4 @@ if __name__ == "__main__":
     _, asked, given, wanted = sys.argv
     if asked not in FORMATS:
         sys.exit(f"{asked!r} is none of {', '.join(FORMATS)}")
-    sys.exit(main(asked, Path(given), Path(wanted)))
+    end_process(main(asked, Path(given), Path(wanted)))

@@ -45,7 +45,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def run_trainer(
-    settings: Settings, spec: JobSpec, work: Path, duty: str, log: Path | None = None
+    settings: Settings,
+    spec: JobSpec,
+    work: Path,
+    duty: str,
+    log: Path | None = None,
+    python_path: Path | None = None,
 ) -> list[Message]:
     """Start a real trainer as the supervisor does, printing to `log`, and read everything it
     reports."""
@@ -53,6 +58,9 @@ def run_trainer(
     (work / "spec.json").write_text(spec.model_dump_json())
     ours, theirs = os.pipe()
     output = None if log is None else log.open("ab")
+    environment = trainer_environment(settings)
+    if python_path is not None:
+        environment["PYTHONPATH"] += f"{os.pathsep}{python_path}"
     process = subprocess.Popen(
         [
             sys.executable,
@@ -74,7 +82,7 @@ def run_trainer(
         stdout=output,
         stderr=output,
         pass_fds=(theirs,),
-        env=trainer_environment(settings),
+        env=environment,
         start_new_session=True,
     )
     os.close(theirs)
@@ -244,6 +252,16 @@ def test_leaked_training_images_fail_the_dataset(settings: Settings, tmp_path: P
     messages = run_trainer(settings, allowed, tmp_path / "again", "check")
     assert messages[-1] == Finished()
     assert any("copied.png" in event.message for event in of_type(messages, Event))
+
+
+def test_what_libraries_do_when_python_ends_cannot_fail_a_trainer(
+    settings: Settings, tmp_path: Path
+) -> None:
+    # As a native library's thread did that outlived the interpreter it was waiting for.
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os; atexit.register(os.abort)")
+    spec = job_spec(settings, tmp_path / "inputs")
+    messages = run_trainer(settings, spec, tmp_path / "check", "check", python_path=tmp_path)
+    assert messages[-1] == Finished()
 
 
 def test_a_loss_that_is_not_finite_fails_the_job(settings: Settings, tmp_path: Path) -> None:
