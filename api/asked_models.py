@@ -10,12 +10,16 @@ from core.records import models
 from core.records.tables import Model
 
 
-def asked_model(
+async def asked_model(
     services: Services, principal: Principal, name: str, param: str = "model_id"
 ) -> Model:
     """The project's model, or a base, by its id or an alias. Raises NotFound."""
-    with services.database.read() as session:
-        return models.get(session, principal.project_id, name, param=param)
+
+    def read() -> Model:
+        with services.database.read() as session:
+            return models.get(session, principal.project_id, name, param=param)
+
+    return await services.models.get((principal.project_id, name), read)
 
 
 def members(model: Model) -> list[str]:

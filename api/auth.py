@@ -14,10 +14,11 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.context import passport
 from api.rates import Standing
-from api.services import InServices
+from api.services import InServices, Opened, Services
 from core.access.scopes import ADMIN, SCOPES, Scope, allows
 from core.errors import Forbidden, RateLimited, Unauthenticated
 from core.records import keys, limits
@@ -59,7 +60,7 @@ class Principal:
         return Actor(project_id, self.key_id, self.address, self.request_id)
 
 
-def authenticate(
+async def authenticate(
     request: Request,
     services: InServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
@@ -70,14 +71,18 @@ def authenticate(
             "No API key was given; send the header `Authorization: Bearer KEY`.",
             code="missing_api_key",
         )
-    with services.database.read() as session:
-        key = keys.authenticate(session, credentials.credentials, services.hashing)
-        limited = limits.of(session, [key.id, key.project_id])
+    secret = credentials.credentials
+    digest = services.hashing.digest(secret)
+    opened = await services.opened.get(digest, lambda: _open(services, secret))
+    key = opened.key
     passed = passport(request.scope)
     services.meter.note(key.project_id, key.id)
-    for owner_id, limit in limited.items():
+    for owner_id, limit in opened.limits.items():
         if limit.requests_per_minute is not None:
-            standing = services.rates.admit(key.project_id, owner_id, limit.requests_per_minute)
+            asked = (owner_id, limit.requests_per_minute)
+            standing = services.rates.admit_at_once(*asked)
+            if standing is None:
+                standing = await run_in_threadpool(services.rates.admit, key.project_id, *asked)
             passed.standings.append(standing)
             _check_standing(standing, owner_id)
     return Principal(
@@ -88,6 +93,12 @@ def authenticate(
         None if request.client is None else request.client.host,
         passed.request_id,
     )
+
+
+def _open(services: Services, secret: str) -> Opened:
+    with services.database.read() as session:
+        key = keys.authenticate(session, secret, services.hashing)
+        return Opened(key, limits.of(session, [key.id, key.project_id]))
 
 
 def _check_standing(standing: Standing, owner_id: str) -> None:

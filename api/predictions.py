@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import httpx
 import structlog
+from aiohttp import ClientError, ClientSession
 from pydantic import BaseModel, ValidationError
 
 from core.errors import InvalidRequest, NotFound, ServiceError, StorageFault, Unavailable
@@ -47,25 +48,25 @@ _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 async def predict(
-    client: httpx.AsyncClient, prediction: Prediction, images: list[bytes]
+    client: ClientSession, prediction: Prediction, images: list[bytes]
 ) -> list[list[Score]]:
     """Scores of each image. Raises Unavailable when nobody answers, and what the answer says."""
     return (await _ask(client, prediction, images, Scores)).images
 
 
 async def compare(
-    client: httpx.AsyncClient, comparison: Comparison, images: list[bytes]
+    client: ClientSession, comparison: Comparison, images: list[bytes]
 ) -> list[list[Answer]]:
     """For each image an answer of each model. Raises as `predict`."""
     return (await _ask(client, comparison, images, Answers)).images
 
 
-async def load(client: httpx.AsyncClient, model: StoredWeights) -> None:
+async def load(client: ClientSession, model: StoredWeights) -> None:
     """Has the model loaded. Raises as `predict`."""
     await _ask(client, Loading(model=model), [], Held)
 
 
-async def export(client: httpx.AsyncClient, model: StoredWeights, wanted: Format) -> Exported:
+async def export(client: ClientSession, model: StoredWeights, wanted: Format) -> Exported:
     """Has the model in another format, where `ServedExports` reads it. Raises as `predict`."""
     return await _ask(client, Exporting(model=model, format=wanted), [], Exported)
 
@@ -98,7 +99,7 @@ class ServedExports:
         return _all_of(client, answer)
 
 
-async def forget(client: httpx.AsyncClient, model: StoredWeights) -> None:
+async def forget(client: ClientSession, model: StoredWeights) -> None:
     """Frees the memory of a model that nobody may ask any more, if anybody answers."""
     try:
         await _ask(client, Forgetting(model=model), [], Held)
@@ -106,23 +107,24 @@ async def forget(client: httpx.AsyncClient, model: StoredWeights) -> None:
         log.info("model_not_forgotten", model=model.model_id, code=fault.code)
 
 
-async def embed(client: httpx.AsyncClient, embedding: Embedding, images: list[bytes]) -> Vectors:
+async def embed(client: ClientSession, embedding: Embedding, images: list[bytes]) -> Vectors:
     """Features of texts and images. Raises as `predict`."""
     return await _ask(client, embedding, images, Vectors)
 
 
 async def _ask(
-    client: httpx.AsyncClient, question: Question, images: list[bytes], answer: type[_Answer]
+    client: ClientSession, question: Question, images: list[bytes], answer: type[_Answer]
 ) -> _Answer:
     try:
-        response = await client.post(
-            question.path, content=encode(question, images), headers={"content-type": CONTENT_TYPE}
-        )
-    except httpx.HTTPError as error:
-        raise _unavailable(error, str(client.base_url)) from error
-    if response.status_code == 200:
-        return answer.model_validate_json(response.content)
-    raise _fault(response)
+        async with client.post(
+            question.path, data=encode(question, images), headers={"content-type": CONTENT_TYPE}
+        ) as response:
+            status, body = response.status, await response.read()
+    except (ClientError, TimeoutError) as error:
+        raise _unavailable(error, question.path) from error
+    if status == 200:
+        return answer.model_validate_json(body)
+    raise _fault(status, body)
 
 
 def _all_of(client: httpx.Client, answer: httpx.Response) -> Iterator[bytes]:
@@ -130,19 +132,19 @@ def _all_of(client: httpx.Client, answer: httpx.Response) -> Iterator[bytes]:
         yield from answer.iter_raw()
 
 
-def _unavailable(error: httpx.HTTPError, address: str) -> Unavailable:
-    log.warning("inference_unavailable", fault=type(error).__name__, url=address)
-    why = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
+def _unavailable(error: Exception, url: str) -> Unavailable:
+    log.warning("inference_unavailable", fault=type(error).__name__, url=url)
+    why = "in time" if isinstance(error, (httpx.TimeoutException, TimeoutError)) else "at all"
     return Unavailable(
         f"The inference process did not answer {why}; try again in a moment.",
         code="inference_unavailable",
     )
 
 
-def _fault(response: httpx.Response) -> ServiceError:
+def _fault(status: int, body: bytes) -> ServiceError:
     try:
-        fault = Fault.model_validate_json(response.content)
+        fault = Fault.model_validate_json(body)
     except ValidationError:
-        log.error("inference_failed", status=response.status_code, body=response.text[:500])
+        log.error("inference_failed", status=status, body=body[:500].decode(errors="replace"))
         return Unavailable("The inference process failed; try again.", code="inference_failed")
     return _FAULTS[fault.kind](fault.message, code=fault.code, param=fault.param)

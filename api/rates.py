@@ -59,9 +59,8 @@ class RateLimiter:
         self._held: dict[str, _Held] = {}
 
     def admit(self, project_id: str, owner_id: str, per_minute: int) -> Standing:
-        """One request of the key or project, whose limit that is now."""
-        with self._lock:
-            standing = self._admit_held(owner_id, per_minute)
+        """One request of the key or project, whose limit that is now. Call it in a thread."""
+        standing = self.admit_at_once(owner_id, per_minute)
         if standing is not None:
             return standing
         with self._database.write() as session:
@@ -74,14 +73,16 @@ class RateLimiter:
             self._held[owner_id] = held
             return self._hand_out(held)
 
-    def _admit_held(self, owner_id: str, per_minute: int) -> Standing | None:
-        """An answer that needs no database: a request is in hand, or no share can be had yet."""
-        held = self._held.get(owner_id)
-        if held is None or self._is_stale(held, per_minute):
-            return None
-        if held.requests == 0 and self._in_bucket(held) >= _share(per_minute):
-            return None
-        return self._hand_out(held)
+    def admit_at_once(self, owner_id: str, per_minute: int) -> Standing | None:
+        """The same where that needs no database, because a request is in hand or no share can be
+        had yet; else None, and nothing has happened."""
+        with self._lock:
+            held = self._held.get(owner_id)
+            if held is None or self._is_stale(held, per_minute):
+                return None
+            if held.requests == 0 and self._in_bucket(held) >= _share(per_minute):
+                return None
+            return self._hand_out(held)
 
     def _hand_out(self, held: _Held) -> Standing:
         refused = held.requests == 0

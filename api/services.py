@@ -7,24 +7,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-import httpx
+import aiohttp
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from api.beliefs import Beliefs
 from api.event_stream import encode
 from api.events import Feed
 from api.metering import Meter
 from api.rates import RateLimiter
 from api.spool import sweep
 from core.access.key_hash import KeyHash
+from core.access.limits import Limits
 from core.learning.methods import registry
 from core.objects import ObjectStore
 from core.outgoing.rules import Rules
 from core.records.engine import Database
+from core.records.tables import ApiKey, Model
 from core.settings import Settings
 
 CONNECT_TIMEOUT = 2.0  # seconds; the inference process is on this machine or near
+KEEP_ALIVE = 15.0  # seconds that an idle connection to it stays; it keeps its end for longer
 INSPECTIONS = 2  # archives looked into at a time; each may be a process of half a gigabyte
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A key, and what it and its project are limited to, by their ids."""
+
+    key: ApiKey
+    limits: dict[str, Limits]
 
 
 @dataclass(frozen=True)
@@ -34,8 +46,10 @@ class Services:
     settings: Settings
     database: Database
     store: ObjectStore
-    inference: httpx.AsyncClient
+    inference: aiohttp.ClientSession
     hashing: KeyHash
+    opened: Beliefs[str, Opened]  # by a secret's digest
+    models: Beliefs[tuple[str, str], Model]  # by project, and id or alias
     meter: Meter
     rates: RateLimiter
     inspections: CapacityLimiter
@@ -53,10 +67,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     hashing = KeyHash.from_settings(settings)
     database = Database(settings.resolved_database_url)
     meter = Meter(database)
-    inference = httpx.AsyncClient(
-        base_url=settings.resolved_serving_url,
-        timeout=httpx.Timeout(settings.serving_timeout, connect=CONNECT_TIMEOUT),
-        trust_env=False,  # a proxy has no business between two processes of one service
+    inference = aiohttp.ClientSession(  # no proxy of the environment's, which it does not ask
+        settings.resolved_serving_url,
+        timeout=aiohttp.ClientTimeout(settings.serving_timeout, sock_connect=CONNECT_TIMEOUT),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
     )
     feed = Feed(database, encode)
     try:
@@ -67,6 +81,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 store,
                 inference,
                 hashing,
+                Beliefs(database),
+                Beliefs(database),
                 meter,
                 RateLimiter(database),
                 CapacityLimiter(INSPECTIONS),
@@ -78,8 +94,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         database.close()
 
 
-def services(request: Request) -> Services:
-    """The app's services, for a route's signature."""
+async def services(request: Request) -> Services:
+    """The app's services, for a route's signature; async, as it is not worth a thread."""
     found = request.app.state.services
     assert isinstance(found, Services)
     return found

@@ -17,6 +17,7 @@ from core import logging
 from core.settings import Settings
 
 GRACE = 10  # seconds that open requests get when the process is asked to stop
+IDLE = 75  # seconds that the inference process keeps a connection; the API ends it earlier
 NOT_STARTED = 3  # exit status, as of uvicorn's own command
 _MOST_FILES = 65_536  # of one process: each event stream that is open is one
 
@@ -43,6 +44,7 @@ class ApiServer(uvicorn.Server):
         self._app = app
         config = uvicorn.Config(
             app,
+            http="h11",  # httptools bounds no header, and here anybody may send one
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -81,14 +83,18 @@ def raise_file_limit() -> None:
 
 def run_serving(settings: Settings) -> None:
     """Serve inference on its host and port until stopped."""
-    from api.serving.app import create_serving_app
+    with _for_good():
+        from api.serving.app import create_serving_app
 
-    logging.configure(settings)
+        logging.configure(settings)
+        app = create_serving_app(settings)
     uvicorn.run(
-        create_serving_app(settings),
+        app,
+        http="httptools",
         host=settings.serving_host,
         port=settings.serving_port,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,
     )

@@ -47,4 +47,9 @@ def checkpoint_model_id(model_id: str, step: int) -> str:
 
 
 def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    number = secrets.randbelow(len(_ALPHABET) ** length)  # one draw: every request has an id
+    text = []
+    for _ in range(length):
+        number, place = divmod(number, len(_ALPHABET))
+        text.append(_ALPHABET[place])
+    return "".join(text)

@@ -71,6 +71,16 @@ class Settings(BaseSettings):
     serving_model_bytes: int = Field(
         2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
     )
+    serving_graphs: bool = Field(
+        True,
+        description="Whether inference on a CPU makes graphs for onnxruntime of small image "
+        "towers that are asked often.",
+    )
+    serving_reduced_decoding: bool = Field(
+        True,
+        description="Whether inference decodes a JPEG at 1/2, 1/4 or 1/8 of its size where that "
+        "leaves twice what the model takes; evaluation never does.",
+    )
 
     # Who may reach it.
     key_secret: SecretStr | None = Field(

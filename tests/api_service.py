@@ -43,6 +43,13 @@ class Service:
     key: str
     client: TestClient  # with the key; lets the app's own 500 through instead of raising
 
+    @property
+    def own_database(self) -> Database:
+        """The app's own pool of connections."""
+        database = self.client.app.state.services.database  # type: ignore[attr-defined]
+        assert isinstance(database, Database)
+        return database
+
     def anonymous(self) -> dict[str, str]:
         """Headers that take the client's key away."""
         return {"authorization": ""}

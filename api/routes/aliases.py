@@ -101,7 +101,7 @@ async def _warm(services: Services, principal: Principal, name: str) -> None:
 
     Raises NotFound, and StorageFault for weights that cannot be loaded: nobody is pointed at them.
     """
-    row = await run_in_threadpool(asked_model, services, principal, name, "model")
+    row = await asked_model(services, principal, name, "model")
     try:
         await load(services.inference, stored_weights(services, row))
     except Unavailable as fault:  # it will load it when it is there again

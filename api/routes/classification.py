@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from api.asked_models import asked_model, members, own_classes_only, stored_weights
-from api.auth import Authenticated, Principal, needs
+from api.auth import Authenticated, needs
 from api.bodies import described, parse_json
 from api.errors import documented
 from api.predictions import compare
@@ -71,7 +70,7 @@ async def classify(
     """
     body = await read_task_body(request, services.settings)
     asked = _read(body, model, services.settings)
-    rows = await run_in_threadpool(_models, services, principal, asked.models)
+    rows = [await asked_model(services, principal, name, "models") for name in asked.models]
     _check_classes(rows, asked.parameters)
     comparison = Comparison(
         models=[_compared(services, row) for row in rows],
@@ -129,10 +128,6 @@ def _check_models(models: list[str], param: str) -> None:
             code="repeated_model",
             param=param,
         )
-
-
-def _models(services: Services, principal: Principal, ids: list[str]) -> list[Model]:
-    return [asked_model(services, principal, name, "models") for name in ids]
 
 
 def _check_classes(rows: list[Model], parameters: ClassificationParameters) -> None:

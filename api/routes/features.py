@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from api.asked_models import asked_model, members, no_features, stored_weights
 from api.auth import Authenticated, Principal, needs
@@ -61,7 +60,7 @@ async def create_embeddings(
             code="missing_field",
             param="texts",
         )
-    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    model = await asked_model(services, principal, model_id)
     asking = _embed(services, model, asked.texts, images)
     found = await unless_it_leaves(request.receive, asking)
     vectors = found.texts or found.images
@@ -77,7 +76,7 @@ async def extract(
     asked = parse_json(body.content, FeatureRequest)
     is_one = isinstance(asked.inputs, str)
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
-    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    model = await asked_model(services, principal, model_id)
     found = await _embed(services, model, texts, [])
     return found.texts[0] if is_one else found.texts
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from api.asked_models import asked_model, members, own_classes_only, stored_weights
 from api.auth import Authenticated, Principal, needs
@@ -101,7 +100,7 @@ async def _classify(
     body: TaskBody,
     task: Task,
 ) -> Labels:
-    model = await run_in_threadpool(asked_model, services, principal, model_id)
+    model = await asked_model(services, principal, model_id)
     asked = task_input(body, services.settings)
     if task == "image-classification":
         _check_own_classes(model, asked)

@@ -49,11 +49,7 @@ class Batcher(Generic[Model, Image, Features]):
 
     def require_room(self, n_images: int) -> None:
         """Raises Unavailable when so many more would have to wait too long."""
-        if self._waiting and len(self._waiting) + n_images > MAX_WAITING:
-            raise Unavailable(
-                f"{len(self._waiting)} images are waiting for inference; try again in a moment.",
-                code="inference_busy",
-            )
+        _require_room(len(self._waiting) + self._coming, n_images)
 
     @contextmanager
     def coming(self, n_images: int) -> Iterator[None]:
@@ -68,7 +64,7 @@ class Batcher(Generic[Model, Image, Features]):
     def put(self, model: Model, images: Sequence[Image]) -> Awaitable[list[Features]]:
         """Queues the images; what is awaited are their features. Raises Unavailable when too many
         wait already."""
-        self.require_room(len(images))
+        _require_room(len(self._waiting), len(images))
         loop = asyncio.get_running_loop()
         mine = [
             _Waiting[Model, Image, Features](model, image, loop.create_future()) for image in images
@@ -117,3 +113,12 @@ class Batcher(Generic[Model, Image, Features]):
         for item, answer in zip(batch, answers, strict=True):
             if not item.answer.done():
                 item.answer.set_result(answer)
+
+
+def _require_room(busy: int, n_images: int) -> None:
+    """However many there are, a request is taken where no other waits."""
+    if busy and busy + n_images > MAX_WAITING:
+        raise Unavailable(
+            f"{busy} images are waiting for inference; try again in a moment.",
+            code="inference_busy",
+        )

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from api.serving.loaded_model import Classifier, LoadedMixture, LoadedModel, ranked
+from api.serving.loaded_model import Classifier, Loaded, LoadedMixture, ranked
 from core.learning.evaluation import head_logits
 from core.learning.models import Head
 from core.learning.statistics import Shift
 from core.prediction import Answer, Compared, ShiftSeen
-
-Loaded = LoadedModel | LoadedMixture
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import torch
+from PIL import Image
 from torch import Tensor
 
 from api.serving.batcher import Batcher
 from api.serving.byte_cache import ByteCache
 from api.serving.comparing import (
     Contender,
-    Loaded,
     OwnClasses,
     answers,
     distinct_transforms,
     own_classes,
 )
-from api.serving.exports import make_export
+from api.serving.exports import Conversions, make_export
+from api.serving.graphs import Graphs
 from api.serving.loaded_model import (
     Classifier,
+    Loaded,
     LoadedMixture,
     LoadedModel,
     Servable,
@@ -35,9 +38,10 @@ from api.serving.loaded_model import (
     score,
 )
 from api.serving.single_flight import SingleFlight
-from core.datasets.images import UnreadableImage, decode
+from core.datasets.images import UnreadableImage, decode, decode_about
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
+from core.learning.formats.names import Format
 from core.learning.models import pick_device
 from core.objects import ObjectStore
 from core.prediction import (
@@ -57,6 +61,8 @@ from core.prediction import (
 )
 from core.settings import MIB, Settings
 
+CORES = torch.get_num_threads()  # as the environment has it
+AT_ONCE = 1024  # scores that take less time than to hand them to a thread
 CLASSIFIER_BYTES = 64 * MIB  # of zero-shot heads kept, whatever the models
 
 _Given = ParamSpec("_Given")
@@ -81,10 +87,12 @@ class Engine:
         self.batcher: Batcher[Servable, Tensor, Tensor] = Batcher(self._features)
         self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
         self._towers = ThreadPoolExecutor(1, "towers")
-        self._texts = ThreadPoolExecutor(1, "texts")
+        self._texts = ThreadPoolExecutor(1, "texts", torch.set_num_threads, (CORES,))
         self._loading = ThreadPoolExecutor(1, "load")
         self._exporting = ThreadPoolExecutor(1, "export")
+        self._conversions = Conversions()
         self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
+        self.graphs = Graphs(settings, lambda stored: self._export(stored, "onnx"))
 
     async def predict(self, prediction: Prediction, images: list[bytes]) -> Scores:
         """Scores of each image. Raises InvalidRequest, Unavailable and StorageFault."""
@@ -92,10 +100,10 @@ class Engine:
         model = await self._model(prediction.model)
         classifier = await self._classifier(prediction, model)
         (features,) = await self._image_features([model], images)
-        found = await _in(
-            self._decoding, score, classifier, features, prediction.function, prediction.top_k
-        )
-        return Scores(images=found)
+        asked = (classifier, features, prediction.function, prediction.top_k)
+        if len(images) * len(classifier.labels) <= AT_ONCE:
+            return Scores(images=score(*asked))
+        return Scores(images=await _in(self._decoding, score, *asked))
 
     async def compare(self, comparison: Comparison, images: list[bytes]) -> Answers:
         """Every model's answer to each image. Raises as `predict`."""
@@ -123,11 +131,18 @@ class Engine:
 
     async def export(self, exporting: Exporting, _images: list[bytes]) -> Exported:
         """Has a model in another format. Raises as `exports.make_export`."""
-        stored, wanted = exporting.model, exporting.format
+        return await self._export(exporting.model, exporting.format)
 
+    async def _export(self, stored: StoredWeights, wanted: Format) -> Exported:
         async def make() -> Exported:
             return await _in(
-                self._exporting, make_export, self._settings, self._store, stored, wanted
+                self._exporting,
+                make_export,
+                self._settings,
+                self._store,
+                self._conversions,
+                stored,
+                wanted,
             )
 
         return await self._exports.do((stored.sha256, wanted), make)
@@ -145,7 +160,8 @@ class Engine:
         return Vectors(texts=texts.tolist(), images=vectors)
 
     def close(self) -> None:
-        """Waits for what is being computed; nothing new starts."""
+        """Waits for what is being computed, but for no conversion; nothing new starts."""
+        self._conversions.stop()
         for pool in (
             self._decoding,
             self._towers,
@@ -158,9 +174,22 @@ class Engine:
     async def _image_features(
         self, models: Sequence[Loaded], images: list[bytes]
     ) -> list[list[Tensor]]:
-        """For each model the features of each image, which is decoded once for all of them."""
+        """For each model the features of each image, which is decoded once for all of them.
+
+        Models with graphs gain next to nothing from a batch: the thread that decoded an image asks
+        them at once.
+        """
         transforms, places = distinct_transforms(models)
         with self.batcher.coming(len(images)):
+            if all(isinstance(model, LoadedModel) and model.graph for model in models):
+                asked = (transforms, places, models)
+                by_image = await asyncio.gather(
+                    *(
+                        _in(self._decoding, self._ask, *asked, image, place, len(images))
+                        for place, image in enumerate(images, start=1)
+                    )
+                )
+                return [list(features) for features in zip(*by_image, strict=True)]
             prepared = await asyncio.gather(
                 *(
                     _in(self._decoding, self._prepare, transforms, image, place, len(images))
@@ -178,7 +207,9 @@ class Engine:
             cache = self._settings.cache_directory
             return await _in(self._loading, load_model, stored, self._store, cache, self._device)
 
-        return await self._models.get(stored.sha256, load, pinned=stored.pinned)
+        model = await self._models.get(stored.sha256, load, pinned=stored.pinned)
+        self.graphs.note(stored, model)
+        return model
 
     async def _contenders(
         self, comparison: Comparison, models: Sequence[Loaded]
@@ -236,12 +267,25 @@ class Engine:
             key, lambda: _in(self._texts, model.zero_shot, labels, templates)
         )
 
+    def _ask(
+        self,
+        transforms: Sequence[Servable],
+        places: Sequence[int],
+        models: Sequence[Servable],
+        data: bytes,
+        place: int,
+        n_images: int,
+    ) -> list[Tensor]:
+        """Each model's features of the image."""
+        tensors = self._prepare(transforms, data, place, n_images)
+        return [model.features([tensors[n]])[0] for model, n in zip(models, places, strict=True)]
+
     def _prepare(
         self, transforms: Sequence[Servable], data: bytes, place: int, n_images: int
     ) -> list[Tensor]:
         """The image as each of these models takes it."""
         try:
-            image = decode(data, self._limits)
+            image = self._decode(data, transforms)
             return [model.preprocess(image) for model in transforms]
         except UnreadableImage as error:
             which = "The image" if n_images == 1 else f"Image {place} of {n_images}"
@@ -249,8 +293,23 @@ class Engine:
                 f"{which} cannot be read: {error.message}", code=error.code, param="inputs"
             ) from error
 
+    def _decode(self, data: bytes, transforms: Sequence[Servable]) -> Image.Image:
+        if not self._settings.serving_reduced_decoding:
+            return decode(data, self._limits)
+        return decode_about(data, self._limits, max(map(_side, transforms)))
+
     async def _features(self, model: Servable, images: list[Tensor]) -> Sequence[Tensor]:
-        return await _in(self._towers, model.features, images)
+        return await _in(self._towers, _features_of, model, images)
+
+
+def _features_of(model: Servable, images: list[Tensor]) -> list[Tensor]:
+    torch.set_num_threads(1 if model.is_small else CORES)  # of this thread's work
+    return model.features(images)
+
+
+def _side(model: Servable) -> int:
+    size = model.preprocessing.size
+    return size if isinstance(size, int) else max(size)
 
 
 async def _in(

@@ -11,8 +11,10 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from core.disk_cache import trim
@@ -29,8 +31,44 @@ _NAME = re.compile(r"[0-9a-f]{64}-[a-z]+-[0-9]+")
 _TAR = "export.tar"
 
 
+class Conversions:
+    """The processes that convert, which end with the one that started them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.running: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def run(self, command: list[str]) -> tuple[int, str]:
+        """The process's exit status and what it said. Blocking; negative once `stop` was called."""
+        with self._lock:
+            if self._stopped:
+                return -signal.SIGKILL, ""
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+            self.running.add(process)
+        try:
+            _, said = process.communicate()
+        finally:
+            with self._lock:
+                self.running.discard(process)
+        return process.returncode, said
+
+    def stop(self) -> None:
+        """Ends what is running, and lets nothing begin."""
+        with self._lock:
+            self._stopped = True
+            for process in self.running:
+                process.kill()
+
+
 def make_export(
-    settings: Settings, store: ObjectStore, stored: StoredWeights, wanted: Format
+    settings: Settings,
+    store: ObjectStore,
+    conversions: Conversions,
+    stored: StoredWeights,
+    wanted: Format,
 ) -> Exported:
     """The model's tar in that format, made now if need be. Blocking.
 
@@ -44,7 +82,7 @@ def make_export(
         _refuse_mixture(source, stored, wanted)
         work = kept.with_name(f".{name}.{secrets.token_hex(8)}")
         try:
-            _convert(source, work / "files", stored, wanted)
+            _convert(conversions, source, work / "files", stored, wanted)
             _pack(work / "files", work / name)
             _move_into_place(work / name, kept)
         finally:
@@ -78,17 +116,19 @@ def _refuse_mixture(source: Path, stored: StoredWeights, wanted: Format) -> None
         )
 
 
-def _convert(source: Path, target: Path, stored: StoredWeights, wanted: Format) -> None:
+def _convert(
+    conversions: Conversions, source: Path, target: Path, stored: StoredWeights, wanted: Format
+) -> None:
     command = [sys.executable, "-m", "core.learning.formats", wanted, str(source), str(target)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
-    if done.returncode == CANNOT_EXPORT:
+    status, errors = conversions.run(command)
+    said = errors.strip().splitlines()[-1:] or ["nothing"]
+    if status == CANNOT_EXPORT:
         raise InvalidRequest(
             f"{stored.model_id} cannot be exported as {wanted}: {said[0]}.",
             code="format_cannot_hold_it",
             param="format",
         )
-    if done.returncode != 0:
+    if status != 0:
         raise Unavailable(
             f"Exporting {stored.model_id} as {wanted} failed ({said[0]}).", code="export_failed"
         )

@@ -81,6 +81,15 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
     return _decoded(data, limits, None)
 
 
+def decode_about(data: bytes, limits: Limits, side: int) -> Image.Image:
+    """About what `decode` gives, for who makes it no more than `side` pixels high and wide: a
+    JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves twice the side.
+
+    Its decoder then averages where the caller's filter would have. Raises UnreadableImage.
+    """
+    return _decoded(data, limits, side)
+
+
 def preview(data: bytes, limits: Limits, side: int) -> tuple[Image.Image, int]:
     """About what `decode` gives, no longer than `side` pixels, for people to look at; and how
     many pixels were decoded for it: of a JPEG no more than it takes.

@@ -82,7 +82,7 @@ class EvaluationTransform:
     """
 
     def __init__(self, config: PreprocessCfg) -> None:
-        self._stages = _image_stages(config)
+        self._stages = image_stages(config)
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """uint8 (S, S, 3)."""
@@ -262,7 +262,7 @@ def normalise(images_BSSC: Tensor, config: PreprocessCfg) -> Tensor:
     return images.sub_(mean).div_(std)
 
 
-def _image_stages(config: PreprocessCfg) -> list:  # type: ignore[type-arg]
+def image_stages(config: PreprocessCfg) -> list:  # type: ignore[type-arg]
     """The stages of the validation transform that still give an image, not a tensor."""
     stages = image_transform_v2(config, is_train=False).transforms
     at = next(i for i, stage in enumerate(stages) if isinstance(stage, ToTensor))

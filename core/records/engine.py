@@ -37,6 +37,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(url)
+        self.commits = 0  # of this object, more or less: it changes with each of them
         self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
         self._reading = self.engine.execution_options(
             **{_BEGIN: "DEFERRED"},
@@ -58,6 +59,7 @@ class Database:
             session.begin(),
         ):
             yield session
+        self.commits += 1
 
     def close(self) -> None:
         """Closes every connection of the pool."""

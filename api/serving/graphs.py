@@ -1,0 +1,87 @@
+"""Graphs of small image towers for onnxruntime: half the time of torch's modules, whose every
+operation costs as much to call as to compute.
+
+Making one takes a process of its own some ten seconds, so it is done behind the answers to a model
+that is asked often, which torch gives meanwhile, and kept on disk as the export that it is. Only
+on a CPU; and a large tower computes far longer than its operations take to be called, so it gains
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tarfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import structlog
+import torch
+from torch import Tensor
+
+from api.serving.exports import export_path
+from api.serving.loaded_model import Loaded, LoadedModel
+from core.errors import ServiceError
+from core.learning.formats.onnx_graph import GRAPH_FILE
+from core.prediction import Exported, StoredWeights
+from core.settings import Settings
+
+ASKED_OFTEN = 64  # requests since the model was loaded
+
+log = structlog.get_logger(__name__)
+
+
+class Graphs:
+    """Watches what is asked, within one event loop."""
+
+    def __init__(
+        self, settings: Settings, export: Callable[[StoredWeights], Awaitable[Exported]]
+    ) -> None:
+        """`export` makes the model's ONNX export, or finds it."""
+        self._settings = settings
+        self._export = export
+        self._making: set[asyncio.Task[None]] = set()
+
+    def note(self, stored: StoredWeights, model: Loaded) -> None:
+        """The model is being asked. At the ASKED_OFTEN-th time a graph begins to be made."""
+        if not self._settings.serving_graphs or not isinstance(model, LoadedModel):
+            return
+        if model.is_small and model.graph is None and model.clip.device.type == "cpu":
+            model.asked += 1
+            if model.asked == ASKED_OFTEN:
+                task = asyncio.create_task(self._make(stored, model))
+                self._making.add(task)
+                task.add_done_callback(self._making.discard)
+
+    async def settled(self) -> None:
+        """Returns when no graph is being made."""
+        await asyncio.gather(*self._making)
+
+    async def _make(self, stored: StoredWeights, model: LoadedModel) -> None:
+        try:
+            made = await self._export(stored)
+            path = export_path(self._settings, made.name)
+            model.graph = await asyncio.to_thread(load_graph, path)
+        except ServiceError as fault:  # torch goes on answering
+            log.info("no_graph", model=stored.model_id, code=fault.code, why=fault.message)
+            return
+        log.info("graph_serves", model=stored.model_id)
+
+
+def load_graph(export: Path) -> Callable[[Tensor], Tensor]:
+    """L2-normalised features (N, D) of prepared images (N, 3, S, S), from an export's tar."""
+    with tarfile.open(export, "r:") as tar:
+        file = tar.extractfile(GRAPH_FILE)
+        assert file is not None
+        data = file.read()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def features(images_BCHW: Tensor) -> Tensor:
+        (found,) = session.run(["features"], {"pixel_values": images_BCHW.numpy()})
+        return torch.from_numpy(np.asarray(found))
+
+    return features
