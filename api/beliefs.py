@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from core.records.engine import Database
+from core.single_flight import SingleFlight
 
 SECONDS = 1.0
 MOST = 4096  # answers that are kept
@@ -40,13 +41,23 @@ class Beliefs(Generic[Asked, Answer]):
         self._database = database
         self._clock = clock
         self._held: dict[Asked, _Belief[Answer]] = {}
+        self._reading: SingleFlight[tuple[Asked, int], Answer] = SingleFlight()
 
     async def get(self, asked: Asked, read: Callable[[], Answer]) -> Answer:
-        """The answer, from `read` in a thread where it is not known. Raises what `read` does."""
+        """The answer; where it is not known, from `read` in a thread, once for all who ask
+        meanwhile. Raises what `read` does."""
         held = self._held.get(asked)
         if held and held.commits == self._database.commits and self._clock() < held.until:
             return held.answer
-        commits, until = self._database.commits, self._clock() + SECONDS
+        commits = self._database.commits
+        return await self._reading.do(
+            (asked, commits), lambda: self._read_and_hold(asked, commits, read)
+        )
+
+    async def _read_and_hold(
+        self, asked: Asked, commits: int, read: Callable[[], Answer]
+    ) -> Answer:
+        until = self._clock() + SECONDS
         answer = await run_in_threadpool(read)
         if len(self._held) >= MOST:
             self._held.clear()

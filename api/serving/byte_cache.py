@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from api.serving.single_flight import SingleFlight
+from core.single_flight import SingleFlight
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")

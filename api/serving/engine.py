@@ -37,7 +37,6 @@ from api.serving.loaded_model import (
     load_model,
     score,
 )
-from api.serving.single_flight import SingleFlight
 from core.datasets.images import UnreadableImage, decode, decode_about
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
@@ -60,6 +59,7 @@ from core.prediction import (
     Vectors,
 )
 from core.settings import MIB, Settings
+from core.single_flight import SingleFlight
 
 CORES = torch.get_num_threads()  # as the environment has it
 AT_ONCE = 1024  # scores that take less time than to hand them to a thread

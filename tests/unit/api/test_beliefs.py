@@ -53,6 +53,20 @@ def test_it_reads_once_a_moment(database: Database) -> None:
     assert reads == ["a", "b", "a"]
 
 
+def test_those_who_ask_at_once_read_once(database: Database) -> None:
+    known: Beliefs[str, int] = Beliefs(database, Clock())
+    reads = list[int]()
+
+    def read() -> int:
+        reads.append(1)
+        return len(reads)
+
+    async def all_at_once() -> list[int]:
+        return await asyncio.gather(*(known.get("a", read) for _ in range(20)))
+
+    assert asyncio.run(all_at_once()) == [1] * 20
+
+
 def test_what_this_process_commits_counts_at_once(database: Database) -> None:
     known: Beliefs[str, int] = Beliefs(database, Clock())
     project = build.project(database)
