@@ -7,12 +7,14 @@ still post to it; the content type it insists on is one that no page may send el
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from api.serving.engine import Engine
@@ -67,6 +69,7 @@ def create_serving_app(settings: Settings) -> FastAPI:
     ):
         app.add_api_route(path, route, methods=["POST"], response_model=None)
     app.add_api_route(f"{EXPORTS_PATH}/{{name}}", _export_of(settings), methods=["GET"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], response_model=None)
     app.add_api_route("/healthz", _health, methods=["GET"])
     return app
 
@@ -82,6 +85,11 @@ def _export_of(settings: Settings) -> Callable[[str], Response]:
     return route
 
 
+async def _metrics(request: Request) -> Response:
+    engine: Engine = request.app.state.engine
+    return Response(engine.observations.text(), media_type=CONTENT_TYPE_LATEST)
+
+
 async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
@@ -92,8 +100,15 @@ def _answering(
     """A route for one kind of question."""
 
     async def route(request: Request) -> Response:
+        engine: Engine = request.app.state.engine
+        began = time.perf_counter()
+        response = await respond(request, engine)
+        seconds = time.perf_counter() - began
+        engine.observations.answered(kind.path.strip("/"), response.status_code, seconds)
+        return response
+
+    async def respond(request: Request, engine: Engine) -> Response:
         try:
-            engine: Engine = request.app.state.engine
             with _Admission(request):
                 asked, images = await _read(request, kind)
                 found = await unless_it_leaves(request.receive, answer(engine, asked, images))

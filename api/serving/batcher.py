@@ -47,9 +47,14 @@ class Batcher(Generic[Model, Image, Features]):
         self._coming = 0  # images that are being decoded
         self._news = asyncio.Event()
 
+    @property
+    def busy(self) -> int:
+        """Images that wait or are on their way."""
+        return len(self._waiting) + self._coming
+
     def require_room(self, n_images: int) -> None:
         """Raises Unavailable when so many more would have to wait too long."""
-        _require_room(len(self._waiting) + self._coming, n_images)
+        _require_room(self.busy, n_images)
 
     @contextmanager
     def coming(self, n_images: int) -> Iterator[None]:

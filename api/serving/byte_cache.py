@@ -45,6 +45,10 @@ class ByteCache(Generic[Key, Value]):
             return self._kept[key]
         return await self._making.do(key, lambda: self._make(key, make))
 
+    def values(self) -> list[Value]:
+        """What is kept."""
+        return list(self._kept.values())
+
     def drop(self, key: Key) -> None:
         """Keeps that value no more, nor one that is being made now."""
         self._pinned.discard(key)

@@ -37,6 +37,7 @@ from api.serving.loaded_model import (
     load_model,
     score,
 )
+from api.serving.observed import Observations, Standing
 from core.datasets.images import UnreadableImage, decode, decode_about
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
@@ -91,6 +92,7 @@ class Engine:
         self._loading = ThreadPoolExecutor(1, "load")
         self._exporting = ThreadPoolExecutor(1, "export")
         self._conversions = Conversions()
+        self.observations = Observations(self._standing)
         self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
         self.graphs = Graphs(settings, lambda stored: self._export(stored, "onnx"))
 
@@ -170,6 +172,11 @@ class Engine:
             self._exporting,
         ):
             pool.shutdown(cancel_futures=True)
+
+    def _standing(self) -> Standing:
+        models = self._models.values()
+        graphs = [model for model in models if isinstance(model, LoadedModel) and model.graph]
+        return Standing(self.batcher.busy, len(models), self._models.bytes, len(graphs))
 
     async def _image_features(
         self, models: Sequence[Loaded], images: list[bytes]
@@ -299,6 +306,7 @@ class Engine:
         return decode_about(data, self._limits, max(map(_side, transforms)))
 
     async def _features(self, model: Servable, images: list[Tensor]) -> Sequence[Tensor]:
+        self.observations.passed(len(images))
         return await _in(self._towers, _features_of, model, images)
 
 

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.serving.app import create_serving_app
 from core.errors import InvalidRequest
 from core.jobs.messages import Speed
+from core.prediction import CONTENT_TYPE
 from core.records import workers
+from core.settings import Settings
 from tests import service_builders as build
 from tests.api_service import Service, open_service
 from tests.services import free_port
@@ -68,6 +72,14 @@ def of_worker() -> Samples:
         Observations().serve("127.0.0.1", port, lambda: attempts)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         return samples(answer.read().decode())
+
+
+def of_inference(directory: Path) -> Samples:
+    """After a question that it did not understand."""
+    with TestClient(create_serving_app(Settings(data_dir=directory))) as client:
+        answer = client.post("/predict", content=b"?", headers={"content-type": CONTENT_TYPE})
+        assert answer.status_code == 400
+        return samples(client.get("/metrics").text)
 
 
 def test_a_request_is_counted_with_its_route_and_status(service: Service) -> None:
@@ -126,11 +138,21 @@ def test_a_worker_says_what_its_trainers_do() -> None:
     assert found["lipsum_worker_storage_errors_total", ()] == 1
 
 
-def test_the_dashboard_asks_for_nothing_that_nobody_says(service: Service) -> None:
+def test_the_inference_process_says_what_it_answers_and_holds(tmp_path: Path) -> None:
+    found = of_inference(tmp_path)
+    question = ("question", "predict")
+    assert found["lipsum_inference_answers_total", (question, ("status", "400"))] == 1
+    assert found["lipsum_inference_seconds_count", (question,)] == 1
+    assert found["lipsum_inference_batch_images_count", ()] == 0
+    for name in ("waiting_images", "models", "model_bytes", "graphs"):
+        assert found[f"lipsum_inference_{name}", ()] == 0
+
+
+def test_the_dashboard_asks_for_nothing_that_nobody_says(service: Service, tmp_path: Path) -> None:
     build.job(service.database, service.project_id)
     build.claim(service.database)
     service.client.get("/v1/files")
-    told = {name for name, _ in of_api(service) | of_worker()}
+    told = {name for name, _ in of_api(service) | of_worker() | of_inference(tmp_path)}
     board = json.loads((DOCKER / "grafana" / "lipsum.json").read_text())
     queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     asked = {name for query in queries for name in re.findall(r"lipsum_[a-z_]+", query)}
@@ -152,7 +174,7 @@ def test_prometheus_knows_where_to_ask() -> None:
     for target in targets:
         name, port = target.split(":")
         environment = services[name]["environment"]
-        assert port in ("8000", str(environment.get("LIPSUM_WORKER_METRICS_PORT")))
+        assert port in ("8000", "8001", str(environment.get("LIPSUM_WORKER_METRICS_PORT")))
     assert "api" in services["api"]["environment"]["LIPSUM_ALLOWED_HOSTS"]
 
 
