@@ -40,7 +40,8 @@ PARTS = {
         {
             "models": ("demo", "ViT-B-32"),
             "clients": (1, 4, 16, 64),
-            "seconds": 6.0,
+            "seconds": 4.0,
+            "rounds": 5,
             "sweep": {"litserve": _LITSERVE, "bentoml": _BENTOML},
             "open_shares": (0.5, 0.8),
         },
@@ -48,6 +49,7 @@ PARTS = {
             "models": ("demo",),
             "clients": (1, 4),
             "seconds": 1.0,
+            "rounds": 1,
             "sweep": {"litserve": _LITSERVE[:1], "bentoml": _BENTOML[:1]},
             "open_shares": (0.5,),
         },

@@ -176,7 +176,13 @@ class Engine:
     def _standing(self) -> Standing:
         models = self._models.values()
         graphs = [model for model in models if isinstance(model, LoadedModel) and model.graph]
-        return Standing(self.batcher.busy, len(models), self._models.bytes, len(graphs))
+        return Standing(
+            waiting_images=self.batcher.busy,
+            models=len(models),
+            model_bytes=self._models.bytes,
+            graphs=len(graphs),
+            graphs_coming=self.graphs.coming,
+        )
 
     async def _image_features(
         self, models: Sequence[Loaded], images: list[bytes]

@@ -54,6 +54,11 @@ class Graphs:
                 self._making.add(task)
                 task.add_done_callback(self._making.discard)
 
+    @property
+    def coming(self) -> int:
+        """How many are being made."""
+        return len(self._making)
+
     async def settled(self) -> None:
         """Returns when no graph is being made."""
         await asyncio.gather(*self._making)

@@ -20,6 +20,7 @@ class Standing:
     models: int
     model_bytes: int
     graphs: int  # of these models
+    graphs_coming: int
 
 
 class Observations:
@@ -75,5 +76,6 @@ class _Now:
             ("models", "Models in memory", found.models),
             ("model_bytes", "What they take of it", found.model_bytes),
             ("graphs", "Models that onnxruntime answers for", found.graphs),
+            ("graphs_coming", "Models of which a graph is being made", found.graphs_coming),
         ):
             yield GaugeMetricFamily(f"lipsum_inference_{name}", text, value)

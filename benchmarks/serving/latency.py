@@ -29,6 +29,7 @@ def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any
                 tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
                 ours.service(Path(folder), served.base, served.tuned) as service,
             ):
+                service.settle(pictures)
                 found[name] = {
                     "together": _together(service, pictures, seconds / rounds, rounds),
                     "alone": _alone(service, pictures, seconds),
@@ -44,9 +45,9 @@ def _together(
 ) -> dict[str, Any]:
     both = [service.compare(picture) for picture in pictures]
     single = [
-        service.classify(picture, model)
+        request
         for picture in pictures
-        for model in (service.base, service.tuned)
+        for request in (service.zero_shot(picture), service.classify(picture))
     ]
     ratios = []
     for _ in range(rounds):

@@ -44,6 +44,12 @@ class Load:
         }
 
 
+def medians(loads: Sequence[Load]) -> dict[str, float]:
+    """The figures of several loads, each the median."""
+    rows = [load.figures() for load in loads]
+    return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
+
+
 def request(
     path: str, body: bytes, *, kind: str, key: str | None = None, host: str = "127.0.0.1"
 ) -> bytes:

@@ -15,6 +15,7 @@ from core.learning.models import Clip, Head, load_directory, save_directory, sav
 from core.learning.zero_shot import build_head
 
 CLASSES = [f"thing {n}" for n in range(25)]
+TEMPLATES = ["a photo of a {}."]
 STEP = 1e-3  # standard deviation of what fine-tuning is said to have added to every weight
 
 
@@ -34,14 +35,14 @@ def make(name: str, directory: Path) -> Served:
     else:
         save_directory(_random(name), base)
     clip = load_directory(base)
-    head = build_head(clip, CLASSES, ["a photo of a {}."])
+    head = build_head(clip, CLASSES, TEMPLATES)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in clip.visual.parameters():
             parameter.add_(STEP * torch.randn_like(parameter))
     tuned = directory / name / "tuned"
     save_directory(clip, tuned)
-    save_head(Head(head, clip.scale, CLASSES, CLASSES, ["a photo of a {}."], {}), tuned)
+    save_head(Head(head, clip.scale, CLASSES, CLASSES, TEMPLATES, {}), tuned)
     return Served(base, tuned)
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.load import request
+import httpx
+
+from api.serving.graphs import ASKED_OFTEN
+from benchmarks.serving.load import closed, request
+from benchmarks.serving.models import CLASSES, TEMPLATES
 from core.bases import register_directory
 from core.settings import Settings
 from tests.api_service import prepare
@@ -16,6 +24,7 @@ from tests.integration.running import processes, publish
 from tests.services import free_port
 
 JPEG = "image/jpeg"
+GRAPH_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -23,19 +32,43 @@ class Ours:
     """What the clients need."""
 
     port: int
+    serving_port: int
     key: str
     base: str
     tuned: str
     api_pid: int
     serving_pid: int
 
-    def classify(self, jpeg: bytes, model: str | None = None) -> bytes:
-        """A request to one model, by default the fine-tuned one."""
-        path = f"/v1/models/{model or self.tuned}/image-classification"
+    def classify(self, jpeg: bytes) -> bytes:
+        """A request to the fine-tuned model."""
+        path = f"/v1/models/{self.tuned}/image-classification"
         return request(path, jpeg, kind=JPEG, key=self.key)
 
+    def zero_shot(self, jpeg: bytes) -> bytes:
+        """A request to the base, for the same classes."""
+        body = {
+            "inputs": base64.b64encode(jpeg).decode(),
+            "parameters": {"candidate_labels": CLASSES, "templates": TEMPLATES},
+        }
+        path = f"/v1/models/{self.base}/zero-shot-image-classification"
+        return request(path, json.dumps(body).encode(), kind="application/json", key=self.key)
+
+    def settle(self, pictures: Sequence[bytes]) -> None:
+        """Ask both models until they are served as they will be from then on."""
+        requests, answers = [self.compare(picture) for picture in pictures], 0
+        while answers < ASKED_OFTEN:
+            answers += len(closed(self.port, requests, 4, 1.0).latencies)
+        deadline = time.monotonic() + GRAPH_SECONDS
+        while not re.search(r"^lipsum_inference_graphs_coming 0", self._metrics(), re.MULTILINE):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no graph within {GRAPH_SECONDS} s")
+            time.sleep(0.5)
+
+    def _metrics(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.serving_port}/metrics", trust_env=False).text
+
     def compare(self, jpeg: bytes) -> bytes:
-        """A request to both."""
+        """A request to both, which answer for the fine-tuned one's classes."""
         path = f"/v1/classify?model={self.base}&model={self.tuned}"
         return request(path, jpeg, kind=JPEG, key=self.key)
 
@@ -50,6 +83,8 @@ def service(directory: Path, base: Path, tuned: Path, **changes: Any) -> Iterato
     tuned_id = publish(database, store, project_id, tuned, base=base_id)
     try:
         with processes(settings) as (api_pid, serving_pid):
-            yield Ours(settings.port, key, base_id, tuned_id, api_pid, serving_pid)
+            yield Ours(
+                settings.port, settings.serving_port, key, base_id, tuned_id, api_pid, serving_pid
+            )
     finally:
         database.close()

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.serving import bare, ours, peers
 from benchmarks.serving.images import jpegs
-from benchmarks.serving.load import closed, opened
+from benchmarks.serving.load import Load, closed, medians, opened
 from benchmarks.serving.models import Served, make
 
 IMAGES = 64
@@ -32,6 +32,7 @@ def measure(
     models: Sequence[str],
     clients: Sequence[int],
     seconds: float,
+    rounds: int,
     sweep: Mapping[str, Sequence[Options]],
     open_shares: Sequence[float],
 ) -> dict[str, Any]:
@@ -41,79 +42,103 @@ def measure(
     found = {}
     with tempfile.TemporaryDirectory(prefix="lipsum-inference-") as made:
         for name in models:
-            served = make(name, Path(made))
-            found[name] = _of_model(served, pictures, clients, seconds, sweep, open_shares)
-    return {"peers": versions, "clients": list(clients), "models": found}
+            asking = _Asking(make(name, Path(made)), pictures, clients, seconds)
+            found[name] = _of_model(asking, rounds, sweep, open_shares)
+    return {"peers": versions, "clients": list(clients), "rounds": rounds, "models": found}
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What is served, and how it is asked."""
+
+    served: Served
+    pictures: Sequence[bytes]
+    clients: Sequence[int]
+    seconds: float
+
+    def peer(self, name: str, options: Options) -> AbstractContextManager[_Running]:
+        """A peer with these options."""
+        start = {"litserve": _litserve, "bentoml": _bentoml}[name]
+        return start(self.served, self.pictures, options)
+
+    def load(self, running: _Running, clients: int) -> Load:
+        """One stretch of a closed loop."""
+        return closed(running.port, running.requests, clients, self.seconds)
 
 
 def _of_model(
-    served: Served,
-    pictures: Sequence[bytes],
-    clients: Sequence[int],
-    seconds: float,
+    asking: _Asking,
+    rounds: int,
     sweep: Mapping[str, Sequence[Options]],
     open_shares: Sequence[float],
 ) -> dict[str, Any]:
-    servers: dict[str, Callable[[Options], AbstractContextManager[_Running]]] = {
-        "litserve": lambda options: _litserve(served, pictures, options),
-        "bentoml": lambda options: _bentoml(served, pictures, options),
-    }
     swept = {
         name: [
-            {"options": options, **_best(servers[name](options), clients, seconds)}
-            for options in sweep[name]
+            {"options": options, "best": _best(asking, asking.peer(name, options))}
+            for options in every
         ]
-        for name in sweep
+        for name, every in sweep.items()
     }
-    best = {
-        name: max(rows, key=lambda row: row["best"]["per_second"]) for name, rows in swept.items()
-    }
-    rounds = {}
-    for name, server in (
-        ("ours", _ours(served, pictures)),
-        *((name, servers[name](best[name]["options"])) for name in best),
-    ):
-        with server as running:
-            rounds[name] = _measured(running, clients, seconds, open_shares)
+    with ExitStack() as started:
+        servers = {
+            "ours": started.enter_context(_ours(asking.served, asking.pictures)),
+            "ours_whole": started.enter_context(
+                _ours(asking.served, asking.pictures, serving_reduced_decoding=False)
+            ),
+        }
+        for name, rows in swept.items():
+            best = max(rows, key=lambda row: float(row["best"]["per_second"]))
+            servers[name] = started.enter_context(asking.peer(name, best["options"]))
+        measured = _in_turns(asking, servers, rounds, open_shares)
     threads = os.cpu_count() or 1
-    forward = bare.forward_per_second(served.tuned, threads, (1, 8, 32), seconds)
+    forward = bare.forward_per_second(asking.served.tuned, threads, (1, 8, 32), asking.seconds)
     return {
         "swept": swept,
-        "servers": rounds,
+        "servers": measured,
         "bare": {str(size): round(rate, 2) for size, rate in forward.items()},
     }
 
 
-def _best(
-    server: AbstractContextManager[_Running], clients: Sequence[int], seconds: float
-) -> dict[str, Any]:
+def _best(asking: _Asking, server: AbstractContextManager[_Running]) -> dict[str, float]:
     with server as running:
-        loads = {n: closed(running.port, running.requests, n, seconds) for n in clients}
+        loads = {n: asking.load(running, n) for n in asking.clients}
     n, load = max(loads.items(), key=lambda item: item[1].per_second)
-    return {"best": {"clients": n, **load.figures()}}
+    return {"clients": n, **load.figures()}
 
 
-def _measured(
-    running: _Running, clients: Sequence[int], seconds: float, open_shares: Sequence[float]
+def _in_turns(
+    asking: _Asking,
+    servers: Mapping[str, _Running],
+    rounds: int,
+    open_shares: Sequence[float],
 ) -> dict[str, Any]:
-    closed(running.port, running.requests, max(clients), seconds / 2)  # everything is warm then
-    loads = {n: closed(running.port, running.requests, n, seconds) for n in clients}
-    most = max(load.per_second for load in loads.values())
-    return {
-        "closed": {str(n): load.figures() for n, load in loads.items()},
-        "open": {
-            f"{share:g}": opened(running.port, running.requests, share * most, seconds).figures()
-            for share in open_shares
-        },
-    }
+    """Every server waits while another is asked: a machine that is slower for a while is slower for
+    all of them. Figures are medians over the rounds."""
+    for running in servers.values():
+        asking.load(running, max(asking.clients))  # everything is warm then
+    found: dict[str, Any] = {name: {"closed": {}, "open": {}} for name in servers}
+    for n in asking.clients:
+        loads: dict[str, list[Load]] = {name: [] for name in servers}
+        for _ in range(rounds):
+            for name, running in servers.items():
+                loads[name].append(asking.load(running, n))
+        for name, of_server in loads.items():
+            found[name]["closed"][str(n)] = medians(of_server)
+    for name, running in servers.items():
+        most = max(row["per_second"] for row in found[name]["closed"].values())
+        for share in open_shares:
+            load = opened(running.port, running.requests, share * most, asking.seconds)
+            found[name]["open"][f"{share:g}"] = load.figures()
+    return found
 
 
 @contextmanager
-def _ours(served: Served, pictures: Sequence[bytes]) -> Iterator[_Running]:
+def _ours(served: Served, pictures: Sequence[bytes], **changes: Any) -> Iterator[_Running]:
     with (
         tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
-        ours.service(Path(folder), served.base, served.tuned) as service,
+        ours.service(Path(folder), served.base, served.tuned, **changes) as service,
     ):
+        service.settle(pictures)
         yield _Running(service.port, [service.classify(picture) for picture in pictures])
 
 

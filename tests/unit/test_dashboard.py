@@ -144,7 +144,7 @@ def test_the_inference_process_says_what_it_answers_and_holds(tmp_path: Path) ->
     assert found["lipsum_inference_answers_total", (question, ("status", "400"))] == 1
     assert found["lipsum_inference_seconds_count", (question,)] == 1
     assert found["lipsum_inference_batch_images_count", ()] == 0
-    for name in ("waiting_images", "models", "model_bytes", "graphs"):
+    for name in ("waiting_images", "models", "model_bytes", "graphs", "graphs_coming"):
         assert found[f"lipsum_inference_{name}", ()] == 0
 
 

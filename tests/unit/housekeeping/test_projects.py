@@ -28,6 +28,7 @@ def theirs(service: Service) -> Iterator[Service]:
 @contextmanager
 def as_client(service: Service, headers: dict[str, str]) -> Iterator[TestClient]:
     client = TestClient(service.client.app, base_url=str(service.client.base_url), headers=headers)
+    client.portal = service.client.portal  # one event loop, as one process has
     yield client
 
 
