@@ -91,10 +91,11 @@ class Engine:
         self._texts = ThreadPoolExecutor(1, "texts", torch.set_num_threads, (CORES,))
         self._loading = ThreadPoolExecutor(1, "load")
         self._exporting = ThreadPoolExecutor(1, "export")
+        self._graph_making = ThreadPoolExecutor(1, "graph")  # nobody's export waits for it
         self._conversions = Conversions()
         self.observations = Observations(self._standing)
         self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
-        self.graphs = Graphs(settings, lambda stored: self._export(stored, "onnx"))
+        self.graphs = Graphs(settings, self._export_for_graph)
 
     async def predict(self, prediction: Prediction, images: list[bytes]) -> Scores:
         """Scores of each image. Raises InvalidRequest, Unavailable and StorageFault."""
@@ -133,18 +134,26 @@ class Engine:
 
     async def export(self, exporting: Exporting, _images: list[bytes]) -> Exported:
         """Has a model in another format. Raises as `exports.make_export`."""
-        return await self._export(exporting.model, exporting.format)
+        return await self._export(self._exporting, exporting.model, exporting.format)
 
-    async def _export(self, stored: StoredWeights, wanted: Format) -> Exported:
+    async def _export_for_graph(self, stored: StoredWeights) -> Exported:
+        return await self._export(self._graph_making, stored, "onnx")
+
+    async def _export(
+        self, pool: ThreadPoolExecutor, stored: StoredWeights, wanted: Format
+    ) -> Exported:
+        gives_way = pool is self._graph_making
+
         async def make() -> Exported:
             return await _in(
-                self._exporting,
+                pool,
                 make_export,
                 self._settings,
                 self._store,
                 self._conversions,
                 stored,
                 wanted,
+                gives_way,
             )
 
         return await self._exports.do((stored.sha256, wanted), make)
@@ -170,6 +179,7 @@ class Engine:
             self._texts,
             self._loading,
             self._exporting,
+            self._graph_making,
         ):
             pool.shutdown(cancel_futures=True)
 
@@ -202,7 +212,7 @@ class Engine:
                         for place, image in enumerate(images, start=1)
                     )
                 )
-                return [list(features) for features in zip(*by_image, strict=True)]
+                return [[features[n] for features in by_image] for n in range(len(models))]
             prepared = await asyncio.gather(
                 *(
                     _in(self._decoding, self._prepare, transforms, image, place, len(images))

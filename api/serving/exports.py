@@ -69,8 +69,10 @@ def make_export(
     conversions: Conversions,
     stored: StoredWeights,
     wanted: Format,
+    gives_way: bool = False,
 ) -> Exported:
-    """The model's tar in that format, made now if need be. Blocking.
+    """The model's tar in that format, made now if need be; with a low priority where it
+    `gives_way`. Blocking.
 
     Raises InvalidRequest for a model that the format cannot hold, StorageFault, and Unavailable
     where the conversion failed otherwise.
@@ -82,7 +84,8 @@ def make_export(
         _refuse_mixture(source, stored, wanted)
         work = kept.with_name(f".{name}.{secrets.token_hex(8)}")
         try:
-            _convert(conversions, source, work / "files", stored, wanted)
+            nice = ["nice"] if gives_way else []
+            _convert(conversions, nice, source, work / "files", stored, wanted)
             _pack(work / "files", work / name)
             _move_into_place(work / name, kept)
         finally:
@@ -117,9 +120,22 @@ def _refuse_mixture(source: Path, stored: StoredWeights, wanted: Format) -> None
 
 
 def _convert(
-    conversions: Conversions, source: Path, target: Path, stored: StoredWeights, wanted: Format
+    conversions: Conversions,
+    prefix: list[str],
+    source: Path,
+    target: Path,
+    stored: StoredWeights,
+    wanted: Format,
 ) -> None:
-    command = [sys.executable, "-m", "core.learning.formats", wanted, str(source), str(target)]
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "core.learning.formats",
+        wanted,
+        str(source),
+        str(target),
+    ]
     status, errors = conversions.run(command)
     said = errors.strip().splitlines()[-1:] or ["nothing"]
     if status == CANNOT_EXPORT:

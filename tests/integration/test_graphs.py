@@ -6,7 +6,7 @@ import pytest
 
 from api.serving.engine import Engine
 from api.serving.graphs import ASKED_OFTEN
-from core.prediction import Answers, Compared, Comparison, Prediction, Scores
+from core.prediction import Answers, Compared, Comparison, Embedding, Prediction, Scores
 from tests.builders import random_image
 from tests.integration.finished_jobs import FinishedJob
 from tests.integration.serving import asked, encoded, stored_weights
@@ -28,6 +28,8 @@ def test_torch_and_its_graph_say_the_same(finished: FinishedJob) -> None:
             await engine.predict(prediction, images)
         await engine.graphs.settled()
         assert b"lipsum_inference_graphs 1.0" in engine.observations.text()
+        nothing = await engine.embed(Embedding(model=stored), [])
+        assert (nothing.images, nothing.texts) == ([], [])
         scores.append(await engine.predict(prediction, images))
         answers.append(await engine.compare(comparison, images))
         return scores, answers

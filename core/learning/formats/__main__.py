@@ -7,7 +7,6 @@ What the format cannot hold is said on standard error, with the status CANNOT_EX
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -35,7 +34,6 @@ def main(name: str, source: Path, target: Path) -> int:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # whoever is being answered goes first
     _, asked, given, wanted = sys.argv
     if asked not in FORMATS:
         sys.exit(f"{asked!r} is none of {', '.join(FORMATS)}")
