@@ -88,9 +88,11 @@ def torment(
     faults: int,
     jobs: int,
     minutes: float,
+    enough: int | None = None,
     specs: Sequence[Spec] = SPECS,
 ) -> Found:
-    """A calm run, a run with faults, the checks. Ends all that it started, whatever happens."""
+    """A calm run, a run with faults, the checks. Ends all that it started, whatever happens.
+    `enough` of the schedule's faults end the run before its time, all of them if not given."""
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -103,7 +105,7 @@ def torment(
         run = Run(stack, folder, specs, seed=seed, faults=faults, jobs=jobs, say=say)
         stack.start(run.on_request)
         try:
-            ended = run.go(minutes)
+            ended = run.go(minutes, faults if enough is None else enough)
         finally:
             run.stop()
         settled = Settled(stack, run.users, calm)

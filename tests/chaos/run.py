@@ -112,15 +112,16 @@ class Run:
     def n_pending(self) -> int:
         return len(self._pending)
 
-    def go(self, minutes: float) -> bool:
-        """Strikes until the schedule or the time is over, then waits; whether every job ended."""
+    def go(self, minutes: float, enough: int) -> bool:
+        """Strikes until `enough` faults have, or the time is over, then waits; whether every job
+        ended."""
         self._began = time.monotonic()
         with self._parts.open("a") as out:
             out.write(json.dumps({"commit": commit(), "at": self.seconds_before}) + "\n")
         self.watch.start()
         self.users.start()
         deadline = time.monotonic() + 60 * minutes
-        while self._pending and time.monotonic() < deadline:
+        while len(self.struck) < enough and self._pending and time.monotonic() < deadline:
             time.sleep(0.3)
         with self._lock:
             self._over = True

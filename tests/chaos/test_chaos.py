@@ -26,13 +26,14 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.servers
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_jobs_end_once_and_alike_whatever_dies(folder: Path) -> None:
     specs = [BY_NAME["lipsum_ft"], BY_NAME["wise_ft"]]
-    found = torment(folder, seed=3, faults=10, jobs=3, minutes=1.2, specs=specs)
+    # So many faults, not so many minutes: how far jobs come in a minute is the machine's affair.
+    found = torment(folder, seed=3, faults=10, jobs=3, minutes=10, enough=5, specs=specs)
     assert found.ended
     assert {check.name: check.broken for check in found.checks if check.broken} == {}
-    assert len(found.run.struck) > 3
+    assert len(found.run.struck) >= 5
 
 
 def test_a_schedule_is_its_seed_and_aims_at_everything() -> None:
