@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 
 from core.settings import Settings
 
@@ -21,8 +22,9 @@ def any_ports(settings: Settings) -> dict[str, int]:
 def free_ports(settings: Settings) -> dict[str, int]:
     """The settings' own ports, or free ones where something else listens there."""
     chosen = {}
-    for name in _NAMES:
-        with socket.socket() as probe:
+    with ExitStack() as held:  # until both are chosen: they must not be the same
+        for name in _NAMES:
+            probe = held.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.host, getattr(settings, name)))

@@ -21,7 +21,7 @@ from core.objects import ObjectStore
 from core.records.engine import Database
 from core.settings import Settings
 from tests.builders import tiny_clip
-from tests.services import free_port
+from tests.services import free_ports
 
 COLOURS = {"ant": (200, 40, 40), "bee": (40, 200, 40), "cat": (40, 40, 200)}
 
@@ -73,7 +73,7 @@ def stored_dataset(store: ObjectStore, archive: Path) -> DatasetReference:
 
 def service_settings(directory: Path, **changes: Any) -> Settings:
     """A data directory ready for a service of its own, with `base:tiny` registered."""
-    values: dict[str, Any] = {"port": free_port(), "serving_port": free_port(), "device": "cpu"}
+    values: dict[str, Any] = {**free_ports("port", "serving_port"), "device": "cpu"}
     settings = Settings(data_dir=directory / "data", **{**values, **changes})
     prepare(settings)
     save_directory(tiny_clip(), directory / "tiny")

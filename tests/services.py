@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +194,16 @@ def _path() -> list[str]:
 
 def free_port() -> int:
     """A port nobody listens on at the moment."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+    return free_ports("port")["port"]
+
+
+def free_ports(*names: str) -> dict[str, int]:
+    """A port for each, no two the same, that nobody listens on at the moment."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in names]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
 
 
 def empty_postgresql(server: str, template: str = "template1") -> str:

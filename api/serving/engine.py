@@ -258,7 +258,7 @@ class Engine:
             assert comparison.labels is not None and isinstance(model, LoadedModel)
             labels, templates = comparison.labels, comparison.templates
             return Contender(model, await self._zero_shot(named, model, labels, templates), None)
-        trained = model.classifier if isinstance(model, LoadedMixture) else model.trained()
+        trained = model.classifier if isinstance(model, LoadedMixture) else model.trained
         if trained is not None:
             return Contender(model, trained, model.calibration.temperature)
         assert isinstance(model, LoadedModel)  # a mixture has classes
@@ -272,7 +272,7 @@ class Engine:
             assert labels is None  # the API refuses them
             return model.classifier
         if labels is None:
-            trained = model.trained()
+            trained = model.trained
             if trained is None:
                 raise InvalidRequest(
                     f"{prediction.model.model_id} has no trained head; pass candidate labels.",

@@ -15,9 +15,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import structlog
 import torch
+from onnx import TensorProto, helper, numpy_helper
+from open_clip.transform import PreprocessCfg
 from torch import Tensor
 
 from api.serving.exports import export_path
@@ -67,26 +70,70 @@ class Graphs:
         try:
             made = await self._export(stored)
             path = export_path(self._settings, made.name)
-            model.graph = await asyncio.to_thread(load_graph, path)
+            model.graph = await asyncio.to_thread(load_graph, path, model.preprocessing)
         except ServiceError as fault:  # torch goes on answering
             log.info("no_graph", model=stored.model_id, code=fault.code, why=fault.message)
             return
         log.info("graph_serves", model=stored.model_id)
 
 
-def load_graph(export: Path) -> Callable[[Tensor], Tensor]:
-    """L2-normalised features (N, D) of prepared images (N, 3, S, S), from an export's tar."""
+def load_graph(export: Path, preprocessing: PreprocessCfg) -> Callable[[Tensor], Tensor]:
+    """L2-normalised features (N, D) of images (N, S, S, 3) in uint8, from an export's tar."""
     with tarfile.open(export, "r:") as tar:
         file = tar.extractfile(GRAPH_FILE)
         assert file is not None
-        data = file.read()
+        exported = onnx.load_model_from_string(file.read())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        _from_pixels(exported, preprocessing).SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
 
-    def features(images_BCHW: Tensor) -> Tensor:
-        (found,) = session.run(["features"], {"pixel_values": images_BCHW.numpy()})
+    def features(images_BSSC: Tensor) -> Tensor:
+        (found,) = session.run(["features"], {_PIXELS: images_BSSC.numpy()})
         return torch.from_numpy(np.asarray(found))
 
     return features
+
+
+_PIXELS = "pixels"
+
+
+def _from_pixels(exported: onnx.ModelProto, preprocessing: PreprocessCfg) -> onnx.ModelProto:
+    """The same graph with what `core.learning.pixels.normalise` does before it: to have torch do
+    that to a small image takes a third of the time of the graph."""
+    graph = exported.graph
+    (images,) = graph.input
+    batch, _, height, width = images.type.tensor_type.shape.dim
+    shape = [batch.dim_param, height.dim_value, width.dim_value, 3]
+    constants = {"most": 255.0, "mean": preprocessing.mean, "std": preprocessing.std}
+    arrays = {
+        f"{_PIXELS}.{name}": np.float32(value).reshape(1, -1, 1, 1)
+        for name, value in constants.items()
+    }
+    most, mean, std = arrays
+    steps = [
+        helper.make_node("Cast", [_PIXELS], [f"{_PIXELS}.float"], to=TensorProto.FLOAT),
+        helper.make_node(
+            "Transpose", [f"{_PIXELS}.float"], [f"{_PIXELS}.planes"], perm=[0, 3, 1, 2]
+        ),
+        helper.make_node("Div", [f"{_PIXELS}.planes", most], [f"{_PIXELS}.unit"]),
+        helper.make_node("Sub", [f"{_PIXELS}.unit", mean], [f"{_PIXELS}.centred"]),
+        helper.make_node("Div", [f"{_PIXELS}.centred", std], [images.name]),
+    ]
+    taken = helper.make_tensor_value_info(_PIXELS, TensorProto.UINT8, shape)
+    return helper.make_model(
+        helper.make_graph(
+            [*steps, *graph.node],
+            graph.name,
+            [taken],
+            graph.output,
+            [*graph.initializer, *(numpy_helper.from_array(a, n) for n, a in arrays.items())],
+        ),
+        opset_imports=exported.opset_import,
+        ir_version=exported.ir_version,
+        functions=exported.functions,
+    )

@@ -125,7 +125,7 @@ class LoadedModel:
     domain: TrainingDomain | None
     calibration: Calibration
     asked: int = 0  # as `api.serving.graphs` counts
-    graph: Callable[[Tensor], Tensor] | None = None  # what image features are then taken from
+    graph: Callable[[Tensor], Tensor] | None = None  # of uint8 (B, S, S, 3), then asked instead
 
     @property
     def bytes(self) -> int:
@@ -160,9 +160,10 @@ class LoadedModel:
     @torch.inference_mode()
     def features(self, images: list[Tensor]) -> list[Tensor]:
         """L2-normalised features, (D,) float32 on the CPU, of each image."""
-        batch_BCHW = normalise(torch.stack(images), self.preprocessing).to(self.clip.device)
+        pixels_BSSC = torch.stack(images)
         if self.graph is not None:
-            return list(self.graph(batch_BCHW))
+            return list(self.graph(pixels_BSSC))
+        batch_BCHW = normalise(pixels_BSSC, self.preprocessing).to(self.clip.device)
         return list(self.clip.image_features(batch_BCHW).float().cpu())
 
     @torch.inference_mode()
@@ -182,6 +183,7 @@ class LoadedModel:
         ]
         return torch.cat(parts).float().cpu() if parts else torch.empty(0, self.clip.embed_dim)
 
+    @cached_property
     def trained(self) -> Classifier | None:
         """The trained head, if the model has one."""
         if self.head is None:

@@ -21,7 +21,7 @@ from core.bases import register_directory
 from core.settings import Settings
 from tests.api_service import prepare
 from tests.integration.running import processes, publish
-from tests.services import free_port
+from tests.services import free_ports
 
 JPEG = "image/jpeg"
 GRAPH_SECONDS = 300.0
@@ -76,7 +76,7 @@ class Ours:
 @contextmanager
 def service(directory: Path, base: Path, tuned: Path, **changes: Any) -> Iterator[Ours]:
     """Over the model directories `base` and `tuned`, for the block's duration."""
-    ports = {"port": free_port(), "serving_port": free_port()}
+    ports = free_ports("port", "serving_port")
     settings = Settings(data_dir=directory / "data", device="cpu", **ports, **changes)
     database, store, project_id, key = prepare(settings)
     base_id = register_directory(database, store, "bench", base).id

@@ -27,7 +27,7 @@ from core.records.engine import Database
 from core.settings import Settings
 from tests.api_service import prepare
 from tests.builders import tiny_clip, unit_head
-from tests.services import free_port
+from tests.services import free_ports
 
 ROOT = Path(__file__).parents[2]
 STARTUP_SECONDS = 180.0
@@ -61,7 +61,7 @@ class Running:
 @contextmanager
 def running_service(directory: Path, **overrides: Any) -> Iterator[Running]:
     """Both processes for the block's duration, over a data directory of their own."""
-    ports = {"port": free_port(), "serving_port": free_port()}
+    ports = free_ports("port", "serving_port")
     settings = Settings(data_dir=directory / "data", device="cpu", **ports, **overrides)
     database, store, project_id, key = prepare(settings)
     clip, head = tiny_clip(), Head(unit_head(8, 3), 20.0, list(CLASSES), list("odt"), ["{}"], {})

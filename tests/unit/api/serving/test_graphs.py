@@ -53,7 +53,7 @@ def ask(
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> LoadedModel:
     monkeypatch.setattr(graphs, "export_path", lambda _settings, name: Path(name))
-    monkeypatch.setattr(graphs, "load_graph", lambda path: doubled)
+    monkeypatch.setattr(graphs, "load_graph", lambda _path, _preprocessing: doubled)
     return LoadedModel(tiny_clip(), None, None, Calibration(1.0, None))
 
 

@@ -97,7 +97,7 @@ def test_a_graph_gives_the_towers_features(tmp_path: Path) -> None:
     model = loaded(clip)
     images = [model.preprocess(random_image(seed, 40, 30)) for seed in range(5)]
     expected = torch.stack(model.features(images))
-    model.graph = load_graph(tmp_path / "export.tar")
+    model.graph = load_graph(tmp_path / "export.tar", model.preprocessing)
     clip.visual.register_forward_pre_hook(lambda *_: pytest.fail("torch was asked"))
     for some in (images, images[:1]):
         found = torch.stack(model.features(some))
