@@ -10,7 +10,7 @@ settings that were best of a sweep, which is kept with the results. Wants the ma
 from __future__ import annotations
 
 from benchmarks.inference_figures import figures
-from benchmarks.serving import latency, throughput
+from benchmarks.serving import held, hostile, latency, throughput
 from benchmarks.suite import Part, run
 
 _LITSERVE = [
@@ -29,6 +29,9 @@ _BENTOML = [
     for t, b, n in ((1, 8, 1), (2, 8, 1), (2, 32, 1), (1, 8, 2))
 ]
 
+_WHOLE = {"serving_reduced_decoding": False}
+_FP32 = {"serving_precision": "fp32"}
+
 PARTS = {
     "latency": Part(
         latency.measure,
@@ -44,6 +47,7 @@ PARTS = {
             "rounds": 5,
             "sweep": {"litserve": _LITSERVE, "bentoml": _BENTOML},
             "open_shares": (0.5, 0.8),
+            "ours_as": {"ours": {}, "ours_whole": _WHOLE, "ours_fp32": _FP32},
         },
         {
             "models": ("demo",),
@@ -52,7 +56,24 @@ PARTS = {
             "rounds": 1,
             "sweep": {"litserve": _LITSERVE[:1], "bentoml": _BENTOML[:1]},
             "open_shares": (0.5,),
+            "ours_as": {"ours": {}, "ours_whole": _WHOLE, "ours_fp32": _FP32},
         },
+    ),
+    "held": Part(
+        held.measure,
+        {"models": ("ViT-B-32",), "n": 3, "seconds": 3.0, "settings": {"auto": {}, "fp32": _FP32}},
+        {"models": ("demo",), "n": 1, "seconds": 1.0, "settings": {"auto": {}}},
+    ),
+    "hostile": Part(
+        hostile.measure,
+        {
+            "models": ("demo", "ViT-B-32"),
+            "clients": 4,
+            "hostile": 2,
+            "seconds": 12.0,
+            "rounds": 5,
+        },
+        {"models": ("demo",), "clients": 2, "hostile": 1, "seconds": 3.0, "rounds": 1},
     ),
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +19,8 @@ from core.jobs.labels import parse_labels
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+
+ServingPrecision = Literal["auto", "fp32", "bf16"]
 
 
 class Settings(BaseSettings):
@@ -70,6 +72,11 @@ class Settings(BaseSettings):
     )
     serving_model_bytes: int = Field(
         2 * GIB, gt=0, description="Bytes of model weights the inference process keeps loaded."
+    )
+    serving_precision: ServingPrecision = Field(
+        "auto",
+        description="What image towers compute in: fp32, bf16, or auto: bf16 for towers of 8 "
+        "million weights and more on a device that has instructions for it.",
     )
     serving_graphs: bool = Field(
         True,

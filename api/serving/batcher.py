@@ -1,7 +1,9 @@
 """Images of several requests through a tower together: throughput without waiting for it.
 
 An image that meets an idle tower starts at once, unless others are on their way: a batch that is
-not full lingers a few milliseconds for images that are being decoded, and for no others.
+not full lingers a few milliseconds for images that are being decoded. After a batch the next one
+lingers a little for as many as that one answered, unless they are there: most clients ask again at
+once, and halves that take turns come to less than all of them together.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from core.errors import Unavailable
 MAX_BATCH = 32  # images
 MAX_WAITING = 256  # images; more are refused rather than answered too late
 LINGER = 0.003  # seconds that an image which is there waits for one that is on its way
+AGAIN = 0.005  # seconds without any news after which nobody is thought to ask again
+# The same, and all that is waited for them, as shares of the time that the batch took.
+AGAIN_SHARE, MOST_SHARE = 0.1, 0.25
 
 Model = TypeVar("Model")
 Image = TypeVar("Image")
@@ -29,6 +34,15 @@ class _Waiting(Generic[Model, Image, Features]):
     model: Model
     image: Image
     answer: asyncio.Future[Features]
+
+
+@dataclass
+class _Hope:
+    """Of images after a batch."""
+
+    images: int = 0  # with those that were there when it ended
+    quiet: float = 0.0  # seconds without news after which it is given up
+    until: float = 0.0  # on the event loop's clock
 
 
 class Batcher(Generic[Model, Image, Features]):
@@ -46,6 +60,7 @@ class Batcher(Generic[Model, Image, Features]):
         self._waiting: deque[_Waiting[Model, Image, Features]] = deque()
         self._coming = 0  # images that are being decoded
         self._news = asyncio.Event()
+        self._hope = _Hope()
 
     @property
     def busy(self) -> int:
@@ -60,6 +75,7 @@ class Batcher(Generic[Model, Image, Features]):
     def coming(self, n_images: int) -> Iterator[None]:
         """For the block's duration so many images are on their way. Put them before it ends."""
         self._coming += n_images
+        self._news.set()
         try:
             yield
         finally:
@@ -80,20 +96,32 @@ class Batcher(Generic[Model, Image, Features]):
 
     async def run(self) -> None:
         """Works until it is cancelled."""
+        clock = asyncio.get_running_loop().time
         while True:
             while not self._waiting:
                 await self._hear()
             await self._linger()
             batch = self._take()
             if batch:
+                began = clock()
                 await self._work(batch)
+                lasted = (ended := clock()) - began
+                self._hope = _Hope(
+                    self.busy + len(batch),
+                    min(AGAIN, AGAIN_SHARE * lasted),
+                    ended + MOST_SHARE * lasted,
+                )
 
     async def _linger(self) -> None:
-        """Returns when the batch is full, when nobody else is coming, or after a while."""
+        """Returns when the batch is full, when nobody else is to be expected, or after a while."""
+        clock, hope = asyncio.get_running_loop().time, self._hope
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._linger_seconds):
-                while self._coming and len(self._waiting) < MAX_BATCH:
-                    await self._hear()
+            async with asyncio.timeout_at(max(clock() + self._linger_seconds, hope.until)):
+                while len(self._waiting) < MAX_BATCH:
+                    if not self._coming and (self.busy >= hope.images or clock() >= hope.until):
+                        return
+                    async with asyncio.timeout(None if self._coming else hope.quiet):
+                        await self._hear()
 
     async def _hear(self) -> None:
         self._news.clear()

@@ -15,6 +15,7 @@ from open_clip.transform import PreprocessCfg
 from PIL import Image
 from torch import Tensor
 
+from api.serving.precision import is_small, load_for_serving, tower_features
 from core.errors import StorageFault
 from core.learning.calibration import Calibration
 from core.learning.evaluation import head_logits
@@ -24,7 +25,6 @@ from core.learning.models import (
     Clip,
     Head,
     ModelFault,
-    load_directory,
     load_head,
 )
 from core.learning.pixels import image_stages, normalise
@@ -33,11 +33,8 @@ from core.learning.zero_shot import build_head
 from core.model_cache import fetch_model
 from core.objects import ObjectStore
 from core.prediction import Function, Score, StoredWeights
-from core.settings import MIB
+from core.settings import ServingPrecision
 
-# Each operation of a smaller tower takes less time than sharing it between cores, which others
-# want for decoding. Measured on two cores with images of 36 pixels; ViT-S/32 has 90 MB.
-SMALL_TOWER_BYTES = 32 * MIB
 TEXTS = 256  # encoded at once: bounds memory at any number of them
 
 
@@ -118,7 +115,7 @@ class Servable(Protocol):
 
 @dataclass(eq=False)
 class LoadedModel:
-    """A model on its device in float32, with its trained head where it has one."""
+    """A model on its device, with its trained head where it has one."""
 
     clip: Clip
     head: Head | None
@@ -129,16 +126,19 @@ class LoadedModel:
 
     @property
     def bytes(self) -> int:
-        return self.bytes_without_graph + (self._tower_bytes if self.is_small else 0)
+        if not self.is_small:
+            return self.bytes_without_graph
+        tower: int = sum(weight.nbytes for weight in self.clip.visual.state_dict().values())
+        return self.bytes_without_graph + tower
 
     @property
     def bytes_without_graph(self) -> int:
         weights: int = sum(tensor.nbytes for tensor in self.clip.model.state_dict().values())
         return weights + (0 if self.domain is None else self.domain.bytes)
 
-    @property
+    @cached_property
     def is_small(self) -> bool:
-        return self._tower_bytes < SMALL_TOWER_BYTES
+        return is_small(self.clip.visual)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         for stage in self._stages:
@@ -153,18 +153,12 @@ class LoadedModel:
     def _stages(self) -> list[Callable[[Image.Image], Image.Image]]:
         return image_stages(self.preprocessing)
 
-    @cached_property
-    def _tower_bytes(self) -> int:
-        return sum(weight.nbytes for weight in self.clip.visual.state_dict().values())
-
-    @torch.inference_mode()
     def features(self, images: list[Tensor]) -> list[Tensor]:
         """L2-normalised features, (D,) float32 on the CPU, of each image."""
         pixels_BSSC = torch.stack(images)
         if self.graph is not None:
             return list(self.graph(pixels_BSSC))
-        batch_BCHW = normalise(pixels_BSSC, self.preprocessing).to(self.clip.device)
-        return list(self.clip.image_features(batch_BCHW).float().cpu())
+        return list(tower_features(self.clip, normalise(pixels_BSSC, self.preprocessing)))
 
     @torch.inference_mode()
     def zero_shot(self, labels: list[str], templates: list[str]) -> Classifier:
@@ -244,30 +238,36 @@ def ranked(labels: list[str], scores_BK: Tensor, top_k: int | None) -> list[list
 
 
 def load_model(
-    stored: StoredWeights, store: ObjectStore, cache: Path, device: torch.device
+    stored: StoredWeights,
+    store: ObjectStore,
+    cache: Path,
+    device: torch.device,
+    precision: ServingPrecision = "auto",
 ) -> LoadedModel | LoadedMixture:
     """That model, fetched if need be. Raises StorageFault."""
     directory = fetch_model(store, cache, stored.object_key, stored.sha256)
     try:
         mixture = load_mixture(directory)
         if mixture is None:
-            return _load_one(directory, device)
-        return _load_mixture(directory, mixture, device)
+            return _load_one(directory, device, precision)
+        return _load_mixture(directory, mixture, device, precision)
     except (ValueError, OSError) as error:  # a ModelFault is a ValueError
         raise StorageFault(f"{stored.model_id} cannot be loaded: {error}.") from error
 
 
-def _load_one(directory: Path, device: torch.device) -> LoadedModel:
+def _load_one(directory: Path, device: torch.device, precision: ServingPrecision) -> LoadedModel:
     return LoadedModel(
-        load_directory(directory).to(device),
+        load_for_serving(directory, device, precision),
         load_head(directory),
         TrainingDomain.load(directory),
         Calibration.load(directory),
     )
 
 
-def _load_mixture(directory: Path, mixture: Mixture, device: torch.device) -> LoadedMixture:
-    members = [_load_one(directory / name, device) for name in mixture.members]
+def _load_mixture(
+    directory: Path, mixture: Mixture, device: torch.device, precision: ServingPrecision
+) -> LoadedMixture:
+    members = [_load_one(directory / name, device, precision) for name in mixture.members]
     heads = [member.head for member in members if member.head is not None]
     if len(heads) != len(members):
         raise ModelFault(f"one of {', '.join(mixture.members)} has no head")

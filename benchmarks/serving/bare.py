@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+from api.serving.precision import tower_features
 from core.datasets.images import decode
 from core.datasets.limits import Limits
-from core.learning.models import load_directory
+from core.learning.models import Clip, load_directory
 from core.settings import Settings
 
 
 def forward_per_second(
-    directory: Path, threads: int, batch_sizes: tuple[int, ...], seconds: float
+    directory: Path, threads: int, batch_sizes: tuple[int, ...], seconds: float, dtype: torch.dtype
 ) -> dict[int, float]:
-    """Images per second of the image tower in float32, by batch size."""
+    """Images per second of the image tower, by batch size."""
     torch.set_num_threads(threads)
     clip = load_directory(directory)
+    clip.visual.to(dtype)
     side = clip.image_size
     found = {}
     for size in batch_sizes:
-        images = torch.randn(size, 3, side, side)
+        images = torch.randn(size, 3, side, side, dtype=dtype)
         with torch.inference_mode():
             found[size] = size * _rate(lambda: clip.image_features(images), seconds)  # noqa: B023
     return found
 
 
-def alone(directory: Path, jpegs: list[bytes], threads: int, seconds: float) -> float:
+def alone(clip: Clip, jpegs: Sequence[bytes], threads: int, seconds: float) -> float:
     """Seconds to decode, prepare and pass forward one image, median, nothing else going on."""
     torch.set_num_threads(threads)
-    clip = load_directory(directory)
     limits = Limits.from_settings(Settings())
     taken: list[float] = []
 
     def one() -> None:
         began = time.perf_counter()
-        with torch.inference_mode():
-            clip.image_features(
-                clip.preprocess(decode(jpegs[len(taken) % len(jpegs)], limits))[None]
-            )
+        image = decode(jpegs[len(taken) % len(jpegs)], limits)
+        tower_features(clip, clip.preprocess(image)[None])
         taken.append(time.perf_counter() - began)
 
     _rate(one, seconds)

@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from api.serving.precision import load_for_serving
 from benchmarks.serving import bare, ours
 from benchmarks.serving.images import jpegs
-from benchmarks.serving.load import closed
-from benchmarks.serving.models import make
+from benchmarks.serving.load import closed, medians
+from benchmarks.serving.models import Served, make
 
 IMAGES = 32
+CPU = torch.device("cpu")
 
 
 def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any]:
@@ -32,11 +36,8 @@ def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any
                 service.settle(pictures)
                 found[name] = {
                     "together": _together(service, pictures, seconds / rounds, rounds),
-                    "alone": _alone(service, pictures, seconds),
+                    "alone": _alone(service, served, pictures, seconds / rounds, rounds),
                 }
-            threads = os.cpu_count() or 1
-            bare_seconds = bare.alone(served.tuned, pictures, threads, seconds)
-            found[name]["alone"]["bare"] = round(bare_seconds, 5)
     return {"models": found}
 
 
@@ -57,7 +58,14 @@ def _together(
     return {"ratios": [round(ratio, 4) for ratio in ratios], "ratio": statistics.median(ratios)}
 
 
-def _alone(service: ours.Ours, pictures: Sequence[bytes], seconds: float) -> dict[str, float]:
+def _alone(
+    service: ours.Ours, served: Served, pictures: Sequence[bytes], seconds: float, rounds: int
+) -> dict[str, float]:
+    """p50 of a request to the model, and of its image alone in the precision it is served in."""
     requests = [service.classify(each) for each in pictures]
-    closed(service.port, requests, 1, seconds / 4)  # warm
-    return closed(service.port, requests, 1, seconds).figures()
+    threads, forward = os.cpu_count() or 1, load_for_serving(served.tuned, CPU, "auto")
+    answers, bare_seconds = [], []
+    for _ in range(rounds):
+        answers.append(closed(service.port, requests, 1, seconds))
+        bare_seconds.append(bare.alone(forward, pictures, threads, seconds))
+    return {**medians(answers), "bare": round(statistics.median(bare_seconds), 5)}

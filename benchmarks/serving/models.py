@@ -34,16 +34,20 @@ def make(name: str, directory: Path) -> Served:
         shutil.copytree(BASE, base)
     else:
         save_directory(_random(name), base)
+    return Served(base, retuned(base, directory / name / "tuned", 0))
+
+
+def retuned(base: Path, target: Path, seed: int) -> Path:
+    """A model that could have been fine-tuned from that base, written to `target`."""
     clip = load_directory(base)
     head = build_head(clip, CLASSES, TEMPLATES)
-    torch.manual_seed(1)
+    torch.manual_seed(1 + seed)
     with torch.no_grad():
         for parameter in clip.visual.parameters():
             parameter.add_(STEP * torch.randn_like(parameter))
-    tuned = directory / name / "tuned"
-    save_directory(clip, tuned)
-    save_head(Head(head, clip.scale, CLASSES, CLASSES, TEMPLATES, {}), tuned)
-    return Served(base, tuned)
+    save_directory(clip, target)
+    save_head(Head(head, clip.scale, CLASSES, CLASSES, TEMPLATES, {}), target)
+    return target
 
 
 def _random(name: str) -> Clip:

@@ -36,13 +36,14 @@ class Ours:
     key: str
     base: str
     tuned: str
+    others: list[str]
     api_pid: int
     serving_pid: int
 
-    def classify(self, jpeg: bytes) -> bytes:
-        """A request to the fine-tuned model."""
-        path = f"/v1/models/{self.tuned}/image-classification"
-        return request(path, jpeg, kind=JPEG, key=self.key)
+    def classify(self, image: bytes, model: str | None = None, kind: str = JPEG) -> bytes:
+        """A request to the fine-tuned model, or another that has a head."""
+        path = f"/v1/models/{model or self.tuned}/image-classification"
+        return request(path, image, kind=kind, key=self.key)
 
     def zero_shot(self, jpeg: bytes) -> bytes:
         """A request to the base, for the same classes."""
@@ -74,17 +75,28 @@ class Ours:
 
 
 @contextmanager
-def service(directory: Path, base: Path, tuned: Path, **changes: Any) -> Iterator[Ours]:
-    """Over the model directories `base` and `tuned`, for the block's duration."""
+def service(
+    directory: Path, base: Path, tuned: Path, others: Sequence[Path] = (), **changes: Any
+) -> Iterator[Ours]:
+    """Over the model directories `base`, `tuned` and `others`, for the block's duration."""
     ports = free_ports("port", "serving_port")
     settings = Settings(data_dir=directory / "data", device="cpu", **ports, **changes)
     database, store, project_id, key = prepare(settings)
     base_id = register_directory(database, store, "bench", base).id
-    tuned_id = publish(database, store, project_id, tuned, base=base_id)
+    tuned_id, *other_ids = (
+        publish(database, store, project_id, each, base=base_id) for each in (tuned, *others)
+    )
     try:
         with processes(settings) as (api_pid, serving_pid):
             yield Ours(
-                settings.port, settings.serving_port, key, base_id, tuned_id, api_pid, serving_pid
+                settings.port,
+                settings.serving_port,
+                key,
+                base_id,
+                tuned_id,
+                other_ids,
+                api_pid,
+                serving_pid,
             )
     finally:
         database.close()

@@ -4,6 +4,7 @@ forward passes without any server."""
 from __future__ import annotations
 
 import os
+import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.serving import bare, ours, peers
 from benchmarks.serving.images import jpegs
 from benchmarks.serving.load import Load, closed, medians, opened
 from benchmarks.serving.models import Served, make
 
 IMAGES = 64
+BATCHES = (1, 8, 32)  # of bare forward passes
 Options = dict[str, Any]
 
 
@@ -35,15 +39,17 @@ def measure(
     rounds: int,
     sweep: Mapping[str, Sequence[Options]],
     open_shares: Sequence[float],
+    ours_as: Mapping[str, Options],
 ) -> dict[str, Any]:
-    """For each model: ours, each peer at the best of its sweep, bare forward passes."""
+    """For each model: ours with each of these changes of settings, each peer at the best of its
+    sweep, bare forward passes."""
     versions = peers.install()
     pictures = jpegs(IMAGES)
     found = {}
     with tempfile.TemporaryDirectory(prefix="lipsum-inference-") as made:
         for name in models:
             asking = _Asking(make(name, Path(made)), pictures, clients, seconds)
-            found[name] = _of_model(asking, rounds, sweep, open_shares)
+            found[name] = _of_model(asking, ours_as, rounds, sweep, open_shares)
     return {"peers": versions, "clients": list(clients), "rounds": rounds, "models": found}
 
 
@@ -68,6 +74,7 @@ class _Asking:
 
 def _of_model(
     asking: _Asking,
+    ours_as: Mapping[str, Options],
     rounds: int,
     sweep: Mapping[str, Sequence[Options]],
     open_shares: Sequence[float],
@@ -81,21 +88,30 @@ def _of_model(
     }
     with ExitStack() as started:
         servers = {
-            "ours": started.enter_context(_ours(asking.served, asking.pictures)),
-            "ours_whole": started.enter_context(
-                _ours(asking.served, asking.pictures, serving_reduced_decoding=False)
-            ),
+            name: started.enter_context(_ours(asking.served, asking.pictures, **changes))
+            for name, changes in ours_as.items()
         }
         for name, rows in swept.items():
             best = max(rows, key=lambda row: float(row["best"]["per_second"]))
             servers[name] = started.enter_context(asking.peer(name, best["options"]))
-        measured = _in_turns(asking, servers, rounds, open_shares)
-    threads = os.cpu_count() or 1
-    forward = bare.forward_per_second(asking.served.tuned, threads, (1, 8, 32), asking.seconds)
+        return {"swept": swept, **_in_turns(asking, servers, rounds, open_shares)}
+
+
+def _bare(asking: _Asking) -> dict[str, dict[str, float]]:
+    """Images per second by precision and batch size."""
+    threads, found = os.cpu_count() or 1, {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        rates = bare.forward_per_second(
+            asking.served.tuned, threads, BATCHES, asking.seconds / 2, dtype
+        )
+        found[name] = {str(size): round(rate, 2) for size, rate in rates.items()}
+    return found
+
+
+def _median(rates: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     return {
-        "swept": swept,
-        "servers": measured,
-        "bare": {str(size): round(rate, 2) for size, rate in forward.items()},
+        name: {size: statistics.median(one[name][size] for one in rates) for size in by_size}
+        for name, by_size in rates[0].items()
     }
 
 
@@ -113,11 +129,13 @@ def _in_turns(
     open_shares: Sequence[float],
 ) -> dict[str, Any]:
     """Every server waits while another is asked: a machine that is slower for a while is slower for
-    all of them. Figures are medians over the rounds."""
+    all of them, and for the bare forward passes. Figures are medians over the rounds."""
     for running in servers.values():
         asking.load(running, max(asking.clients))  # everything is warm then
     found: dict[str, Any] = {name: {"closed": {}, "open": {}} for name in servers}
+    forward = []
     for n in asking.clients:
+        forward.append(_bare(asking))
         loads: dict[str, list[Load]] = {name: [] for name in servers}
         for _ in range(rounds):
             for name, running in servers.items():
@@ -129,7 +147,7 @@ def _in_turns(
         for share in open_shares:
             load = opened(running.port, running.requests, share * most, asking.seconds)
             found[name]["open"][f"{share:g}"] = load.figures()
-    return found
+    return {"servers": found, "bare": _median(forward)}
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from core.learning.determinism import is_repeatable, repeatable_kernels
 from core.learning.memory import in_smaller_parts
 from core.learning.methods.base import Losses, TrainingHyperparameters, TrainingMethod
 from core.learning.models import Clip, Head
+from core.learning.precision import autocast_dtype
 from core.learning.processes import Processes
 from core.learning.projections import make_projection
 from core.learning.random_text import RandomTexts
@@ -398,22 +399,6 @@ def make_schedule(recipe: TrainingHyperparameters) -> Schedule:
 def evaluation_steps(total_steps: int, n_evaluations: int) -> set[int]:
     """After how many steps the validation split is scored: evenly spread, the last included."""
     return {math.ceil(total_steps * (i + 1) / n_evaluations) for i in range(n_evaluations)}
-
-
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype towers run in: None for float32. "auto" is bf16 where the device does it well."""
-    if precision == "fp32":
-        return None
-    if precision == "bf16" or _has_fast_bf16(device):
-        return torch.bfloat16
-    return None
-
-
-def _has_fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # torch has no public name for this; without the instructions bf16 is emulated and slow.
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _accuracy(state: TrainedState) -> float:

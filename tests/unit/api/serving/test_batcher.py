@@ -8,8 +8,17 @@ from contextlib import suppress
 
 import pytest
 
-from api.serving.batcher import LINGER, MAX_BATCH, MAX_WAITING, Batcher
+from api.serving.batcher import (
+    AGAIN,
+    AGAIN_SHARE,
+    LINGER,
+    MAX_BATCH,
+    MAX_WAITING,
+    MOST_SHARE,
+    Batcher,
+)
 from core.errors import Unavailable
+from tests.fake_time import run_in_fake_time
 
 HOUR = 3600.0  # seconds; nothing waits so long
 
@@ -21,9 +30,11 @@ class Tower:
         self.batches: list[tuple[str, list[int]]] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.seconds = 0.0  # of a batch
 
     async def compute(self, model: str, images: list[int]) -> list[int]:
         await self.open.wait()
+        await asyncio.sleep(self.seconds)
         self.batches.append((model, images))
         if -1 in images:
             raise ValueError("broken image")
@@ -44,7 +55,7 @@ def run(
             with suppress(asyncio.CancelledError):
                 await working
 
-    asyncio.run(asyncio.wait_for(around(), 20))
+    run_in_fake_time(asyncio.wait_for(around(), 10 * HOUR))
 
 
 def test_answers_come_in_the_order_of_the_images() -> None:
@@ -163,3 +174,63 @@ def test_a_full_batch_waits_for_nobody() -> None:
             assert len(await batcher.put("m", [1] * MAX_BATCH)) == MAX_BATCH
 
     run(scenario, linger=HOUR)
+
+
+def test_those_who_were_answered_go_with_those_who_wait_when_they_ask_again() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        tower.seconds = 1.0
+
+        async def ask(n: int) -> None:
+            await asyncio.sleep(0.1 * n)  # the first meets an idle tower, the others a busy one
+            for _ in range(3):
+                await batcher.put("m", [n])
+                await asyncio.sleep(AGAIN / 2)
+
+        await asyncio.gather(*map(ask, range(4)))
+        assert [len(images) for _, images in tower.batches] == [1, 4, 4, 3]
+
+    run(scenario)
+
+
+def test_one_who_asks_alone_never_waits() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        tower.seconds, clock = 1.0, asyncio.get_running_loop().time
+        for pause in (0.0, AGAIN / 2, 1.0):
+            began = clock()
+            await batcher.put("m", [1])
+            assert clock() - began == pytest.approx(tower.seconds)
+            await asyncio.sleep(pause)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0])
+def test_who_does_not_ask_again_is_not_waited_for_long(seconds: float) -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        tower.seconds, clock = seconds, asyncio.get_running_loop().time
+        first = batcher.put("m", [1])
+        await asyncio.sleep(seconds / 2)
+        second = batcher.put("m", [2])
+        await first
+        ended = clock()
+        await second
+        waited = clock() - ended - seconds
+        assert waited == pytest.approx(min(AGAIN, AGAIN_SHARE * seconds))
+
+    run(scenario)
+
+
+def test_all_that_is_waited_for_those_who_ask_again_is_a_share_of_the_batch() -> None:
+    async def scenario(tower: Tower, batcher: Batcher[str, int, int]) -> None:
+        tower.seconds, clock = 0.1, asyncio.get_running_loop().time
+        await batcher.put("m", [1] * MAX_BATCH)
+        ended, asked = clock(), []
+        for _ in range(MAX_BATCH - 1):  # never so long without news that they are given up
+            await asyncio.sleep(AGAIN / 2)
+            asked.append(batcher.put("m", [2]))
+        await asked[0]
+        began = clock() - tower.seconds
+        assert began - ended == pytest.approx(MOST_SHARE * tower.seconds)
+        await asyncio.gather(*asked)
+
+    run(scenario)

@@ -74,7 +74,7 @@ def test_only_small_towers_and_only_where_wanted(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(model, ASKED_OFTEN, serving_graphs=False) == []
-    monkeypatch.setattr("api.serving.loaded_model.SMALL_TOWER_BYTES", 0)
+    monkeypatch.setattr("api.serving.precision.SMALL_TOWER", 0)
     assert ask(model, ASKED_OFTEN) == []
 
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFilter
 
 from api.serving.graphs import load_graph
 from api.serving.loaded_model import LoadedModel
 from core.datasets.images import decode, decode_about
-from core.datasets.limits import Limits
 from core.demo.base_files import BASE
 from core.learning.calibration import Calibration
 from core.learning.formats.onnx_graph import export_onnx
 from core.learning.models import Clip, load_directory, save_directory
 from core.learning.packing import pack
 from core.learning.pixels import normalise
-from core.settings import Settings
 from tests.builders import random_image, tiny_clip
+from tests.unit.api.serving.photographs import LIMITS, photograph
 
-LIMITS = Limits.from_settings(Settings())
 COSINE_DISTANCE = 1e-4  # of features, where a JPEG is decoded at a fraction of its size
 PROBABILITY = 0.02
 GRAPH = 1e-5  # of any number of a unit feature
@@ -31,21 +27,6 @@ GRAPH = 1e-5  # of any number of a unit feature
 
 def loaded(clip: Clip) -> LoadedModel:
     return LoadedModel(clip, None, None, Calibration(1.0, None))
-
-
-def photograph(seed: int, width: int, height: int) -> bytes:
-    """A JPEG with large shapes and fine texture."""
-    draws = np.random.default_rng(seed)
-    ground = Image.fromarray(draws.integers(0, 256, (5, 6, 3), dtype=np.uint8))
-    fine = Image.fromarray(draws.integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8))
-    image = Image.blend(
-        ground.resize((width, height), Image.Resampling.BICUBIC),
-        fine.resize((width, height)).filter(ImageFilter.GaussianBlur(1)),
-        0.3,
-    )
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=90)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
