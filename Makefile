@@ -9,7 +9,7 @@ EXAMPLES ?= 20
 SEED ?= 0
 FAULTS ?= 210
 
-.PHONY: setup up demo test test-all chaos schemathesis bench-api bench-jobs check format clean
+.PHONY: setup up demo test test-all chaos schemathesis bench-api bench-jobs bench-inference check format clean
 
 setup: .venv/.ready
 
@@ -45,6 +45,11 @@ bench-api: setup
 bench-jobs: setup
 	$(BIN)/python -m benchmarks.jobs --record docs/results/jobs.json
 	$(BIN)/python -m docs.render
+
+# Inference beside LitServe, BentoML and bare forward passes, in about forty minutes; it installs those
+# two where git does not look.
+bench-inference: setup
+	$(BIN)/python -m benchmarks.inference --record docs/results/inference.json
 
 # The whole OpenAPI document against a running service; a part of test-all, here with its reports.
 schemathesis: setup

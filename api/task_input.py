@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from dataclasses import dataclass
 
 from fastapi import Request
 
-from api.bodies import parse_json, read_body
+from api.bodies import Body, parse_json, read_body
 from api.schemas.inference import DEFAULT_TEMPLATE, LabelParameters, Parameters, TaskRequest
 from core.errors import InvalidRequest, TooLarge
 from core.settings import MIB, Settings
 from core.validation import shown
 
 MAX_TEXTS = 20_000  # labels times templates: what one request may have encoded
+# Each value of a JSON body holds the process up a little; base64, which may be long, has no commas.
+MAX_COMMAS = 50_000
 _BASE64_GROWTH = 4 / 3
 
 
@@ -48,6 +51,17 @@ class TaskBody:
             return self.kind.startswith("application/json")
         return self.content.lstrip()[:1] == b"{"
 
+    def parse(self, model: type[Body]) -> Body:
+        """The JSON as that model. Raises InvalidRequest naming every field at fault."""
+        commas = self.content.count(b",")
+        if commas > MAX_COMMAS:
+            raise InvalidRequest(
+                f"The JSON has {commas} commas, so about as many values; the most is "
+                f"{MAX_COMMAS}. Send fewer labels, texts or images at once.",
+                code="too_many_values",
+            )
+        return parse_json(self.content, model)
+
 
 async def read_task_body(request: Request, settings: Settings) -> TaskBody:
     """The request's body, of an image's size at most. Raises TooLarge."""
@@ -60,7 +74,7 @@ def task_input(body: TaskBody, settings: Settings) -> TaskInput:
     if not body.is_json:
         check_image(body.content, settings)
         return TaskInput([body.content], Parameters())
-    task = parse_json(body.content, TaskRequest)
+    task = body.parse(TaskRequest)
     found = _with_labels(task)
     check_images(found.images, settings)
     check_texts(found.parameters, settings)
@@ -134,8 +148,8 @@ def check_texts(parameters: LabelParameters, settings: Settings) -> None:
             code="wrong_number_of_labels",
             param=param,
         )
-    repeated = next((label for label in labels if labels.count(label) > 1), None)
     if len(set(labels)) != len(labels):
+        ((repeated, _times),) = Counter(labels).most_common(1)
         raise InvalidRequest(f"candidate_labels has {shown(repeated)} twice.", param=param)
     n_templates = len(templates_of(parameters))
     n_texts = len(labels) * n_templates

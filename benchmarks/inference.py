@@ -68,12 +68,12 @@ PARTS = {
         hostile.measure,
         {
             "models": ("demo", "ViT-B-32"),
-            "clients": 4,
+            "share": 0.4,
             "hostile": 2,
             "seconds": 12.0,
             "rounds": 5,
         },
-        {"models": ("demo",), "clients": 2, "hostile": 1, "seconds": 3.0, "rounds": 1},
+        {"models": ("demo",), "share": 0.4, "hostile": 1, "seconds": 3.0, "rounds": 1},
     ),
 }
 

@@ -85,9 +85,11 @@ def run_serving(settings: Settings) -> None:
     """Serve inference on its host and port until stopped."""
     with _for_good():
         from api.serving.app import create_serving_app
+        from api.serving.threads import compute_on
 
         logging.configure(settings)
         app = create_serving_app(settings)
+    compute_on(1)  # what the event loop computes
     uvicorn.run(
         app,
         http="httptools",

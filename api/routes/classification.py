@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from api.asked_models import asked_model, members, own_classes_only, stored_weights
 from api.auth import Authenticated, needs
-from api.bodies import described, parse_json
+from api.bodies import described
 from api.errors import documented
 from api.predictions import compare
 from api.routes.inference import HEAD_FILE, or_image
@@ -102,7 +102,7 @@ def _read(body: TaskBody, models: list[str] | None, settings: Settings) -> _Aske
             code="models_in_two_places",
             param="model",
         )
-    asked = parse_json(body.content, ClassificationRequest)
+    asked = body.parse(ClassificationRequest)
     _check_models(asked.models, "models")
     if isinstance(asked.inputs, str):
         images = [decode_image(asked.inputs, "inputs")]

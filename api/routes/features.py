@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from api.asked_models import asked_model, members, no_features, stored_weights
 from api.auth import Authenticated, Principal, needs
-from api.bodies import described, parse_json
+from api.bodies import described
 from api.errors import documented
 from api.predictions import embed
 from api.schemas.features import EmbeddingRequest, Embeddings, FeatureRequest
@@ -50,7 +50,7 @@ async def create_embeddings(
 ) -> Embeddings:
     """Texts and images in the space they share."""
     body = await read_task_body(request, services.settings)
-    asked = parse_json(body.content, EmbeddingRequest)
+    asked = body.parse(EmbeddingRequest)
     images = [decode_image(text, f"images.{place}") for place, text in enumerate(asked.images)]
     if images:
         check_images(images, services.settings)
@@ -73,7 +73,7 @@ async def extract(
     services: Services, principal: Principal, model_id: str, body: TaskBody
 ) -> Features:
     """Features of a body's text or texts. Raises InvalidRequest, NotFound and Unavailable."""
-    asked = parse_json(body.content, FeatureRequest)
+    asked = body.parse(FeatureRequest)
     is_one = isinstance(asked.inputs, str)
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
     model = await asked_model(services, principal, model_id)

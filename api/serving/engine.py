@@ -1,8 +1,9 @@
 """From bytes to scores and features: fetch, decode, batch, score.
 
-The event loop only passes things on. Images are decoded by as many threads as there are cores,
-towers run in one thread, texts are encoded in another so that a thousand labels do not hold up
-everybody's images, and weights are loaded in a third. The first alone keeps OpenMP's threads.
+The event loop only passes things on. Images are decoded by as many threads as there are cores, and
+large ones by others that give way to these. Towers run in one thread or on each core, texts are
+encoded in another so that a thousand labels do not hold up everybody's images, and weights are
+loaded in a third (`api.serving.threads` says why these are as they are).
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -39,7 +39,8 @@ from api.serving.loaded_model import (
     score,
 )
 from api.serving.observed import Observations, Standing
-from core.datasets.images import UnreadableImage, decode, decode_about
+from api.serving.threads import CORES, compute_on, give_way, run_in, with_all_cores
+from core.datasets.images import LargeImage, UnreadableImage, decode, decode_about
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
 from core.learning.formats.names import Format
@@ -63,8 +64,8 @@ from core.prediction import (
 from core.settings import MIB, Settings
 from core.single_flight import SingleFlight
 
-CORES = torch.get_num_threads()  # as the environment has it
 AT_ONCE = 1024  # scores that take less time than to hand them to a thread
+AT_ONCE_PIXELS = 4_000_000  # of an image; one of more is decoded when nobody else needs the core
 CLASSIFIER_BYTES = 64 * MIB  # of zero-shot heads kept, whatever the models
 
 _Given = ParamSpec("_Given")
@@ -80,7 +81,6 @@ class Engine:
         self._limits = Limits.from_settings(settings)
         self._store = ObjectStore.from_settings(settings)
         self._device = pick_device(settings.device)
-        _compute_on(1)  # what the event loop computes
         self._models: ByteCache[str, Loaded] = ByteCache(
             settings.serving_model_bytes, lambda model: model.bytes
         )
@@ -88,7 +88,8 @@ class Engine:
             CLASSIFIER_BYTES, lambda classifier: classifier.bytes
         )
         self.batcher: Batcher[Servable, Tensor, Tensor] = Batcher(self._features)
-        self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode", _compute_on, (1,))
+        self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode", compute_on, (1,))
+        self._decoding_large = ThreadPoolExecutor(os.cpu_count() or 1, "large", give_way)
         self._towers = ThreadPoolExecutor(1, "towers")
         self._cores = ThreadPoolExecutor(CORES, "core")
         self._texts = ThreadPoolExecutor(1, "texts")
@@ -109,7 +110,7 @@ class Engine:
         asked = (classifier, features, prediction.function, prediction.top_k)
         if len(images) * len(classifier.labels) <= AT_ONCE:
             return Scores(images=score(*asked))
-        return Scores(images=await _in(self._decoding, score, *asked))
+        return Scores(images=await run_in(self._decoding, score, *asked))
 
     async def compare(self, comparison: Comparison, images: list[bytes]) -> Answers:
         """Every model's answer to each image. Raises as `predict`."""
@@ -119,7 +120,7 @@ class Engine:
         features = await self._image_features(models, images)
         by_model = await asyncio.gather(
             *(
-                _in(self._decoding, answers, contender, found, comparison.top_k)
+                run_in(self._decoding, answers, contender, found, comparison.top_k)
                 for contender, found in zip(contenders, features, strict=True)
             )
         )
@@ -148,7 +149,7 @@ class Engine:
         gives_way = pool is self._graph_making
 
         async def make() -> Exported:
-            return await _in(
+            return await run_in(
                 pool,
                 make_export,
                 self._settings,
@@ -167,7 +168,7 @@ class Engine:
         model = await self._model(embedding.model)
         assert isinstance(model, LoadedModel)  # the API refuses mixtures
         texts, features = await asyncio.gather(
-            _in(self._texts, _with_all_cores, model.text_features, embedding.texts),
+            run_in(self._texts, with_all_cores, model.text_features, embedding.texts),
             self._image_features([model], images),
         )
         vectors = [vector.tolist() for vector in features[0]]
@@ -178,6 +179,7 @@ class Engine:
         self._conversions.stop()
         for pool in (
             self._decoding,
+            self._decoding_large,
             self._towers,
             self._cores,
             self._texts,
@@ -212,14 +214,14 @@ class Engine:
                 asked = (transforms, places, models)
                 by_image = await asyncio.gather(
                     *(
-                        _in(self._decoding, self._ask, *asked, image, place, len(images))
+                        self._decode_in_turn(self._ask, *asked, image, place, len(images))
                         for place, image in enumerate(images, start=1)
                     )
                 )
                 return [[features[n] for features in by_image] for n in range(len(models))]
             prepared = await asyncio.gather(
                 *(
-                    _in(self._decoding, self._prepare, transforms, image, place, len(images))
+                    self._decode_in_turn(self._prepare, transforms, image, place, len(images))
                     for place, image in enumerate(images, start=1)
                 )
             )
@@ -229,10 +231,22 @@ class Engine:
             ]
         return await asyncio.gather(*queued)
 
+    async def _decode_in_turn(
+        self,
+        work: Callable[Concatenate[int | None, _Given], _Found],
+        *args: _Given.args,
+        **kwargs: _Given.kwargs,
+    ) -> _Found:
+        """What `work` makes of an image; its first argument is how many pixels it may decode."""
+        try:
+            return await run_in(self._decoding, work, AT_ONCE_PIXELS, *args, **kwargs)
+        except LargeImage:
+            return await run_in(self._decoding_large, work, None, *args, **kwargs)
+
     async def _model(self, stored: StoredWeights) -> Loaded:
         async def load() -> Loaded:
             asked = (stored, self._store, self._settings.cache_directory, self._device)
-            return await _in(self._loading, load_model, *asked, self._settings.serving_precision)
+            return await run_in(self._loading, load_model, *asked, self._settings.serving_precision)
 
         model = await self._models.get(stored.sha256, load, pinned=stored.pinned)
         self.graphs.note(stored, model)
@@ -291,11 +305,12 @@ class Engine:
     ) -> Classifier:
         key = (stored.sha256, tuple(labels), tuple(templates))
         return await self._classifiers.get(
-            key, lambda: _in(self._texts, _with_all_cores, model.zero_shot, labels, templates)
+            key, lambda: run_in(self._texts, with_all_cores, model.zero_shot, labels, templates)
         )
 
     def _ask(
         self,
+        at_once: int | None,
         transforms: Sequence[Servable],
         places: Sequence[int],
         models: Sequence[Servable],
@@ -304,15 +319,20 @@ class Engine:
         n_images: int,
     ) -> list[Tensor]:
         """Each model's features of the image."""
-        tensors = self._prepare(transforms, data, place, n_images)
+        tensors = self._prepare(at_once, transforms, data, place, n_images)
         return [model.features([tensors[n]])[0] for model, n in zip(models, places, strict=True)]
 
     def _prepare(
-        self, transforms: Sequence[Servable], data: bytes, place: int, n_images: int
+        self,
+        at_once: int | None,
+        transforms: Sequence[Servable],
+        data: bytes,
+        place: int,
+        n_images: int,
     ) -> list[Tensor]:
         """The image as each of these models takes it."""
         try:
-            image = self._decode(data, transforms)
+            image = self._decode(data, transforms, at_once)
             return [model.preprocess(image) for model in transforms]
         except UnreadableImage as error:
             which = "The image" if n_images == 1 else f"Image {place} of {n_images}"
@@ -320,61 +340,35 @@ class Engine:
                 f"{which} cannot be read: {error.message}", code=error.code, param="inputs"
             ) from error
 
-    def _decode(self, data: bytes, transforms: Sequence[Servable]) -> Image.Image:
+    def _decode(
+        self, data: bytes, transforms: Sequence[Servable], at_once: int | None
+    ) -> Image.Image:
         if not self._settings.serving_reduced_decoding:
-            return decode(data, self._limits)
-        return decode_about(data, self._limits, max(map(_side, transforms)))
+            return decode(data, self._limits, at_once)
+        return decode_about(data, self._limits, max(map(_side, transforms)), at_once)
 
     async def _features(self, model: Servable, images: list[Tensor]) -> Sequence[Tensor]:
         """A large tower's batch goes through in parts, one on each core: cores that share every
         operation wait for each other at its end, and for whoever else needs one of them."""
         self.observations.passed(len(images))
         if model.is_small or self._device.type != "cpu":
-            return await _in(self._towers, _features_of, model, images, 1)
+            return await run_in(self._towers, _features_of, model, images, 1)
         if len(images) == 1:
-            return await _in(self._towers, _features_of, model, images, CORES)
+            return await run_in(self._towers, _features_of, model, images, CORES)
         size = math.ceil(len(images) / CORES)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
         threads = CORES // len(parts)
         found = await asyncio.gather(
-            *(_in(self._cores, _features_of, model, part, threads) for part in parts)
+            *(run_in(self._cores, _features_of, model, part, threads) for part in parts)
         )
         return [features for of_part in found for features in of_part]
 
 
 def _features_of(model: Servable, images: list[Tensor], cores: int) -> list[Tensor]:
-    _compute_on(cores)
+    compute_on(cores)
     return model.features(images)
-
-
-def _with_all_cores(
-    function: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs
-) -> _Found:
-    """Calls it in a thread that ends.
-
-    GNU's OpenMP has threads that wait for the next operation spin only while there are no more of
-    them than cores, and each thread that computes keeps a set of them. With a second set there, a
-    forward pass of a ViT-B/32 took 1.6 times as long.
-    """
-    with ThreadPoolExecutor(1, "passing", _compute_on, (CORES,)) as thread:
-        return thread.submit(function, *args, **kwargs).result()
-
-
-def _compute_on(cores: int) -> None:
-    """How many the calling thread uses from now on."""
-    torch.get_num_threads()  # a thread that never asked takes what another set last, after this too
-    torch.set_num_threads(cores)
 
 
 def _side(model: Servable) -> int:
     size = model.preprocessing.size
     return size if isinstance(size, int) else max(size)
-
-
-async def _in(
-    pool: ThreadPoolExecutor,
-    function: Callable[_Given, _Found],
-    *args: _Given.args,
-    **kwargs: _Given.kwargs,
-) -> _Found:
-    return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))

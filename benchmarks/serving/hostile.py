@@ -17,10 +17,11 @@ from typing import Any
 
 from benchmarks.serving import ours
 from benchmarks.serving.images import jpegs
-from benchmarks.serving.load import Load, closed, medians
+from benchmarks.serving.load import Load, closed, medians, opened
 from benchmarks.serving.models import make
 
 IMAGES = 32
+CLIENTS = 8  # in a closed loop, for the most that are answered
 GIANT = (7000, 5000)  # pixels, of the 40 million that are allowed
 BOMB = 30_000  # pixels each way, as its header says
 LABELS = 100_000
@@ -28,9 +29,11 @@ FOREVER = 1e9
 
 
 def measure(
-    models: Sequence[str], clients: int, hostile: int, seconds: float, rounds: int
+    models: Sequence[str], share: float, hostile: int, seconds: float, rounds: int
 ) -> dict[str, Any]:
-    """For each model: p99 with and without so many hostile clients, in turns."""
+    """For each model: p99 of requests at random times, this share of the most that are answered,
+    with and without so many hostile clients, who ask again as soon as they are answered; in
+    turns."""
     pictures, giant = jpegs(IMAGES), jpegs(1, *GIANT)[0]
     found = {}
     with tempfile.TemporaryDirectory(prefix="lipsum-hostile-") as made:
@@ -41,23 +44,26 @@ def measure(
                 ours.service(Path(folder), served.base, served.tuned) as service,
             ):
                 service.settle(pictures)
+                good = [service.classify(each) for each in pictures]
+                most = closed(service.port, good, CLIENTS, seconds).per_second
                 calm: list[Load] = []
                 harassed: list[Load] = []
                 for _ in range(rounds):
-                    calm.append(_good(service, pictures, clients, seconds))
+                    calm.append(opened(service.port, good, share * most, seconds))
                     with _harassed(service.port, bad_requests(service, giant), hostile):
-                        harassed.append(_good(service, pictures, clients, seconds))
+                        harassed.append(opened(service.port, good, share * most, seconds))
             ratios = [
                 after.percentile(99) / before.percentile(99)
                 for before, after in zip(calm, harassed, strict=True)
             ]
             found[name] = {
+                "most": round(most, 2),
                 "calm": medians(calm),
                 "harassed": medians(harassed),
                 "ratios": [round(ratio, 3) for ratio in ratios],
                 "ratio": round(statistics.median(ratios), 3),
             }
-    return {"clients": clients, "hostile": hostile, "models": found}
+    return {"share": share, "hostile": hostile, "models": found}
 
 
 def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
@@ -77,10 +83,6 @@ def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
         service.classify(giant),
         service.classify(json.dumps(body).encode(), kind="application/json"),
     ]
-
-
-def _good(service: ours.Ours, pictures: Sequence[bytes], clients: int, seconds: float) -> Load:
-    return closed(service.port, [service.classify(each) for each in pictures], clients, seconds)
 
 
 @contextmanager

@@ -70,24 +70,29 @@ class UnreadableImage(InvalidDataset):
     default_code = "unreadable_image"
 
 
-def decode(data: bytes, limits: Limits) -> Image.Image:
-    """The first frame as an upright RGB image. Raises UnreadableImage.
+class LargeImage(Exception):
+    """An image of more pixels than the caller wants to spend its time on now."""
+
+
+def decode(data: bytes, limits: Limits, at_once: int | None = None) -> Image.Image:
+    """The first frame as an upright RGB image. Raises UnreadableImage, and LargeImage for one of
+    more than `at_once` pixels, having read no more than its header.
 
     Alpha is dropped as `image.convert("RGB")` drops it, because that is open_clip's
     `_convert_to_rgb`: pixels must be those the base model would see. Two differences from it are
     meant: EXIF orientation is applied, and 16-bit grey is scaled where Pillow would clip nearly
     all of it to white.
     """
-    return _decoded(data, limits, None)
+    return _decoded(data, limits, None, at_once)
 
 
-def decode_about(data: bytes, limits: Limits, side: int) -> Image.Image:
+def decode_about(data: bytes, limits: Limits, side: int, at_once: int | None = None) -> Image.Image:
     """About what `decode` gives, for who makes it no more than `side` pixels high and wide: a
     JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves twice the side.
 
-    Its decoder then averages where the caller's filter would have. Raises UnreadableImage.
+    Its decoder then averages where the caller's filter would have. Raises as `decode`.
     """
-    return _decoded(data, limits, side)
+    return _decoded(data, limits, side, at_once)
 
 
 def preview(data: bytes, limits: Limits, side: int) -> tuple[Image.Image, int]:
@@ -96,17 +101,17 @@ def preview(data: bytes, limits: Limits, side: int) -> tuple[Image.Image, int]:
 
     Raises UnreadableImage.
     """
-    image = _decoded(data, limits, side)
+    image = _decoded(data, limits, side, None)
     decoded = image.width * image.height
     image.thumbnail((side, side))
     return image, decoded
 
 
-def _decoded(data: bytes, limits: Limits, side: int | None) -> Image.Image:
+def _decoded(data: bytes, limits: Limits, side: int | None, at_once: int | None) -> Image.Image:
     _check_bytes(data, limits)
     try:
-        return _decode(data, limits, side)
-    except UnreadableImage:
+        return _decode(data, limits, side, at_once)
+    except (UnreadableImage, LargeImage):
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImage(_why_unidentified(data), code="unknown_image_format") from error
@@ -139,10 +144,12 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
         )
 
 
-def _decode(data: bytes, limits: Limits, side: int | None) -> Image.Image:
+def _decode(data: bytes, limits: Limits, side: int | None, at_once: int | None) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_pixels(image, limits)
         _check_scans(image, data)
+        if at_once is not None and image.width * image.height > at_once:
+            raise LargeImage
         if side is not None:
             image.draft("RGB", (2 * side, 2 * side))
         image.load()

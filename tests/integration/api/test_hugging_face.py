@@ -67,6 +67,14 @@ def test_a_trained_head_answers_raw_bytes(running: Running) -> None:
     assert [item.score for item in answer] == sorted((i.score for i in answer), reverse=True)
 
 
+def test_a_large_image_is_answered_in_its_turn(running: Running) -> None:
+    image = random_image(1).resize((2400, 2000))
+    answer = client(running, running.fine_tuned, TASKS[0]).image_classification(encoded(image))
+    assert {item.label: item.score for item in answer} == pytest.approx(
+        expected_head(running, image), abs=1e-5
+    )
+
+
 def test_a_path_and_parameters(running: Running, tmp_path: Path) -> None:
     image = random_image(2)
     path = tmp_path / "image.png"

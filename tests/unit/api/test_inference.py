@@ -83,6 +83,16 @@ def test_shapes_that_are_understood(service: Service, model: str, body: dict[str
             "parameters.candidate_labels",
         ),
         (
+            {"inputs": IMAGE, "parameters": {"candidate_labels": [f"{n}" for n in range(1001)]}},
+            "wrong_number_of_labels",
+            "parameters.candidate_labels",
+        ),
+        (
+            {"inputs": IMAGE, "parameters": {"candidate_labels": [f"{n}" for n in range(100_000)]}},
+            "too_many_values",
+            None,
+        ),
+        (
             {"inputs": IMAGE, "parameters": {"candidate_labels": ["cat", "cat"]}},
             "invalid_request",
             "parameters.candidate_labels",

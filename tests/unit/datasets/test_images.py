@@ -6,13 +6,14 @@ import dataclasses
 import io
 import struct
 import zlib
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets.images import UnreadableImage, decode, pixel_digest
+from core.datasets.images import LargeImage, UnreadableImage, decode, decode_about, pixel_digest
 from core.datasets.limits import Limits
 
 from .crafted import chunk, png_bytes, tiff_bytes
@@ -291,6 +292,17 @@ def test_exactly_at_the_limit(limits: Limits) -> None:
     assert decode(data, exact).size == (WIDTH, HEIGHT)
     below = dataclasses.replace(limits, max_image_pixels=WIDTH * HEIGHT - 1)
     unreadable(data, below, "image_too_large", "48 x 32", "1535")
+
+
+def test_more_than_is_wanted_at_once(limits: Limits) -> None:
+    data = saved(picture(), "PNG")
+    assert decode(data, limits, WIDTH * HEIGHT).tobytes() == picture().tobytes()
+    for reading in (decode, partial(decode_about, side=8)):
+        with pytest.raises(LargeImage):
+            reading(data, limits, at_once=WIDTH * HEIGHT - 1)
+    huge = png_bytes(2000, 2000, pixels=b"")  # no more than its header is read
+    with pytest.raises(LargeImage):
+        decode(huge, limits, 1_000_000)
 
 
 def test_pillows_own_limit_is_left_alone(limits: Limits) -> None:
