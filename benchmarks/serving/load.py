@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,8 +85,9 @@ def opened(port: int, requests: Sequence[bytes], per_second: float, seconds: flo
         began = time.perf_counter()
 
         async def one(n: int, due: float) -> None:
-            connection = idle.pop() if idle else await _Connection.to(port)
-            _note(load, await connection.ask(requests[n % len(requests)]), due)
+            request = requests[n % len(requests)]
+            connection, status = await _ask_over_any(idle, port, request)
+            _note(load, status, due)
             idle.append(connection)
 
         tasks = []
@@ -100,6 +102,19 @@ def opened(port: int, requests: Sequence[bytes], per_second: float, seconds: flo
         return load
 
     return asyncio.run(run())
+
+
+async def _ask_over_any(
+    idle: list[_Connection], port: int, request: bytes
+) -> tuple[_Connection, int]:
+    """The connection that the request went over, and the answer's status. Servers end connections
+    that were idle for long."""
+    while idle:
+        connection = idle.pop()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            return connection, await connection.ask(request)
+    connection = await _Connection.to(port)
+    return connection, await connection.ask(request)
 
 
 async def _ask_on(
