@@ -138,16 +138,16 @@ class Engine:
 
     async def export(self, exporting: Exporting, _images: list[bytes]) -> Exported:
         """Has a model in another format. Raises as `exports.make_export`."""
-        return await self._export(self._exporting, exporting.model, exporting.format)
+        return await self._export(
+            self._exporting, exporting.model, exporting.format, gives_way=False
+        )
 
     async def _export_for_graph(self, stored: StoredWeights) -> Exported:
-        return await self._export(self._graph_making, stored, "onnx")
+        return await self._export(self._graph_making, stored, "onnx", gives_way=True)
 
     async def _export(
-        self, pool: ThreadPoolExecutor, stored: StoredWeights, wanted: Format
+        self, pool: ThreadPoolExecutor, stored: StoredWeights, wanted: Format, *, gives_way: bool
     ) -> Exported:
-        gives_way = pool is self._graph_making
-
         async def make() -> Exported:
             return await run_in(
                 pool,

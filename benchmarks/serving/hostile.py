@@ -39,11 +39,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="lipsum-hostile-") as made:
         for name in models:
             served = make(name, Path(made))
-            with (
-                tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
-                ours.service(Path(folder), served.base, served.tuned) as service,
-            ):
-                service.settle(pictures)
+            with ours.settled(served, pictures) as service:
                 good = [service.classify(each) for each in pictures]
                 most = closed(service.port, good, CLIENTS, seconds).per_second
                 calm: list[Load] = []

@@ -29,11 +29,7 @@ def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any
     with tempfile.TemporaryDirectory(prefix="lipsum-latency-") as made:
         for name in models:
             served = make(name, Path(made))
-            with (
-                tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
-                ours.service(Path(folder), served.base, served.tuned) as service,
-            ):
-                service.settle(pictures)
+            with ours.settled(served, pictures) as service:
                 found[name] = {
                     "together": _together(service, pictures, seconds / rounds, rounds),
                     "alone": _alone(service, served, pictures, seconds / rounds, rounds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import httpx
 
 from api.serving.graphs import ASKED_OFTEN
 from benchmarks.serving.load import closed, request
-from benchmarks.serving.models import CLASSES, TEMPLATES
+from benchmarks.serving.models import CLASSES, TEMPLATES, Served
 from core.bases import register_directory
 from core.settings import Settings
 from tests.api_service import prepare
@@ -100,3 +101,14 @@ def service(
             )
     finally:
         database.close()
+
+
+@contextmanager
+def settled(served: Served, pictures: Sequence[bytes], **changes: Any) -> Iterator[Ours]:
+    """Over these two models in a directory of its own, once it answers as it will from then on."""
+    with (
+        tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
+        service(Path(folder), served.base, served.tuned, **changes) as running,
+    ):
+        running.settle(pictures)
+        yield running

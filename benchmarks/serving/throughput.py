@@ -152,11 +152,7 @@ def _in_turns(
 
 @contextmanager
 def _ours(served: Served, pictures: Sequence[bytes], **changes: Any) -> Iterator[_Running]:
-    with (
-        tempfile.TemporaryDirectory(prefix="lipsum-ours-") as folder,
-        ours.service(Path(folder), served.base, served.tuned, **changes) as service,
-    ):
-        service.settle(pictures)
+    with ours.settled(served, pictures, **changes) as service:
         yield _Running(service.port, [service.classify(picture) for picture in pictures])
 
 
