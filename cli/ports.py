@@ -12,23 +12,27 @@ _NAMES = ("port", "serving_port")
 
 def any_ports(settings: Settings) -> dict[str, int]:
     """Free ports, others than those of any service that starts at the same moment."""
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
-            probe.bind((settings.host, 0))
-        ports = (int(probe.getsockname()[1]) for probe in (one, other))
-        return dict(zip(_NAMES, ports, strict=True))
+    return _chosen(settings.host, dict.fromkeys(_NAMES, 0))
 
 
 def free_ports(settings: Settings) -> dict[str, int]:
     """The settings' own ports, or free ones where something else listens there."""
+    return _chosen(settings.host, {name: getattr(settings, name) for name in _NAMES})
+
+
+def _chosen(host: str, wanted: dict[str, int]) -> dict[str, int]:
+    """These ports; any other where one is 0 or taken."""
     chosen = {}
-    with ExitStack() as held:  # until both are chosen: they must not be the same
-        for name in _NAMES:
+    with ExitStack() as held:  # until all are chosen: no two may be the same
+        for name, port in wanted.items():
             probe = held.enter_context(socket.socket())
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((settings.host, getattr(settings, name)))
+                # What nobody listens on any more counts as free. For a port that the system
+                # chooses that must not hold: it could be one that another probe has.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, port != 0)
+                probe.bind((host, port))
             except OSError:
-                probe.bind((settings.host, 0))
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+                probe.bind((host, 0))
             chosen[name] = int(probe.getsockname()[1])
     return chosen

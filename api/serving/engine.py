@@ -351,9 +351,9 @@ class Engine:
         """A large tower's batch goes through in parts, one on each core: cores that share every
         operation wait for each other at its end, and for whoever else needs one of them."""
         self.observations.passed(len(images))
-        if model.is_small or self._device.type != "cpu":
+        if model.is_small:
             return await run_in(self._towers, _features_of, model, images, 1)
-        if len(images) == 1:
+        if len(images) == 1 or self._device.type != "cpu":
             return await run_in(self._towers, _features_of, model, images, CORES)
         size = math.ceil(len(images) / CORES)
         parts = [images[start : start + size] for start in range(0, len(images), size)]

@@ -33,7 +33,7 @@ def measure(
                 retuned(served.base, Path(made) / name / f"other-{k}", k) for k in range(1, n + 1)
             ]
             found[name] = {
-                "weights": _bytes(served.tuned),
+                "weights": (served.tuned / WEIGHTS_FILE).stat().st_size,  # in float32, all of them
                 "grown": {
                     key: _grown(served, others, pictures, seconds, changes)
                     for key, changes in settings.items()
@@ -63,8 +63,3 @@ def _grown(
                 pass  # it is being loaded
             sizes.append(resident(service.serving_pid))
     return [after - before for before, after in pairwise(sizes)]
-
-
-def _bytes(directory: Path) -> int:
-    """Of all weights, in float32 as they are stored."""
-    return (directory / WEIGHTS_FILE).stat().st_size

@@ -22,7 +22,7 @@ from benchmarks.serving.models import make
 
 IMAGES = 32
 CLIENTS = 8  # in a closed loop, for the most that are answered
-GIANT = (7000, 5000)  # pixels, of the 40 million that are allowed
+GIANT = (7000, 5000)  # pixels, of the 50 million that are allowed
 BOMB = 30_000  # pixels each way, as its header says
 LABELS = 100_000
 FOREVER = 1e9
