@@ -7,6 +7,7 @@ that none of these dependencies let out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -84,7 +85,7 @@ async def authenticate(
             if standing is None:
                 standing = await run_in_threadpool(services.rates.admit, key.project_id, *asked)
             passed.standings.append(standing)
-            _check_standing(standing, owner_id)
+            await check_standing(standing, owner_id, services.settings.refusals_wait)
     return Principal(
         key.project_id,
         key.id,
@@ -101,13 +102,19 @@ def _open(services: Services, secret: str) -> Opened:
         return Opened(key, limits.of(session, [key.id, key.project_id]))
 
 
-def _check_standing(standing: Standing, owner_id: str) -> None:
-    if standing.retry_after is not None:
-        raise RateLimited(
-            f"{owner_id} may make {standing.limit} requests a minute and made them; try again "
-            f"after {standing.retry_after:.1f} s.",
-            retry_after=standing.retry_after,
-        )
+async def check_standing(standing: Standing, owner_id: str, wait: float) -> None:
+    """Raises RateLimited, up to `wait` seconds of its time later, where the request was one too
+    many: a client that asks again as soon as it is answered then does so once a second."""
+    if standing.retry_after is None:
+        return
+    waited = min(standing.retry_after, wait)
+    await asyncio.sleep(waited)
+    left = standing.retry_after - waited
+    raise RateLimited(
+        f"{owner_id} may make {standing.limit} requests a minute and made them; try again "
+        f"after {left:.1f} s.",
+        retry_after=left,
+    )
 
 
 Authenticated = Annotated[Principal, Depends(authenticate)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import TypeVar
 
@@ -34,8 +34,11 @@ from core.prediction import (
     Vectors,
     encode,
 )
+from core.settings import KIB
 
 log = structlog.get_logger(__name__)
+
+PIECE = 128 * KIB  # of a body, sent at once
 
 _FAULTS: dict[str, type[ServiceError]] = {
     "invalid": InvalidRequest,
@@ -115,16 +118,26 @@ async def embed(client: ClientSession, embedding: Embedding, images: list[bytes]
 async def _ask(
     client: ClientSession, question: Question, images: list[bytes], answer: type[_Answer]
 ) -> _Answer:
+    parts = encode(question, images)
+    size = sum(map(len, parts))
+    headers = {"content-type": CONTENT_TYPE, "content-length": str(size)}
+    body = b"".join(parts) if size <= PIECE else _pieces(parts)
     try:
-        async with client.post(
-            question.path, data=encode(question, images), headers={"content-type": CONTENT_TYPE}
-        ) as response:
+        async with client.post(question.path, data=body, headers=headers) as response:
             status, body = response.status, await response.read()
     except (ClientError, TimeoutError) as error:
         raise _unavailable(error, question.path) from error
     if status == 200:
         return answer.model_validate_json(body)
     raise _fault(status, body)
+
+
+async def _pieces(parts: list[bytes]) -> AsyncIterator[memoryview]:
+    """All of it, in pieces between which others are served."""
+    for part in parts:
+        view = memoryview(part)
+        for start in range(0, len(view), PIECE):
+            yield view[start : start + PIECE]
 
 
 def _all_of(client: httpx.Client, answer: httpx.Response) -> Iterator[bytes]:

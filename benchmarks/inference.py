@@ -68,12 +68,20 @@ PARTS = {
         hostile.measure,
         {
             "models": ("demo", "ViT-B-32"),
+            "limits": {"none": None, "600 a minute": 600},
             "share": 0.4,
             "hostile": 2,
             "seconds": 12.0,
             "rounds": 5,
         },
-        {"models": ("demo",), "share": 0.4, "hostile": 1, "seconds": 3.0, "rounds": 1},
+        {
+            "models": ("demo",),
+            "limits": {"none": None},
+            "share": 0.4,
+            "hostile": 1,
+            "seconds": 3.0,
+            "rounds": 1,
+        },
     ),
 }
 

@@ -8,6 +8,7 @@ the model's row and checked what can be checked without torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,8 @@ from core.learning.formats.names import Format
 CONTENT_TYPE = "application/vnd.lipsum.prediction"
 
 EXPORTS_PATH = "/exports"
+
+Encoded = bytes | memoryview  # an image's bytes as they came
 
 Function = Literal["softmax", "sigmoid", "none"]
 
@@ -183,26 +186,24 @@ class Fault(_Frozen):
 Asked = TypeVar("Asked", bound=Question)
 
 
-def encode(question: Question, images: Sequence[bytes]) -> bytes:
-    """The body of a request. `question.image_sizes` are the images' lengths."""
-    return b"".join([question.model_dump_json().encode(), b"\n", *images])
+def encode(question: Question, images: Sequence[bytes]) -> list[bytes]:
+    """The body of a request, in parts. `question.image_sizes` are the images' lengths."""
+    return [question.model_dump_json().encode() + b"\n", *images]
 
 
-def decode(body: bytes, kind: type[Asked]) -> tuple[Asked, list[bytes]]:
+def decode(body: bytes, kind: type[Asked]) -> tuple[Asked, list[memoryview]]:
     """A request's two parts. Raises ValueError when the body is none of ours."""
-    header, newline, _ = body.partition(b"\n")
+    end = body.find(b"\n")
+    if end < 0:
+        raise ValueError(f"the header is no {kind.__name__.lower()}: its line does not end")
+    header, rest = body[:end], memoryview(body)[end + 1 :]
     try:
         question = kind.model_validate_json(header)
     except ValidationError as error:
         raise ValueError(f"the header is no {kind.__name__.lower()}: {error}") from error
-    position = len(header) + len(newline)
-    images = []
-    for size in question.image_sizes:
-        images.append(body[position : position + size])
-        position += size
-    if position != len(body) or any(size < 0 for size in question.image_sizes):
+    if any(size < 0 for size in question.image_sizes) or len(rest) != sum(question.image_sizes):
         raise ValueError(
-            f"the images have {len(body) - len(header) - 1} bytes; the header says "
-            f"{sum(question.image_sizes)}"
+            f"the images have {len(rest)} bytes; the header says {sum(question.image_sizes)}"
         )
-    return question, images
+    ends = list(accumulate(question.image_sizes, initial=0))
+    return question, [rest[start:end] for start, end in pairwise(ends)]

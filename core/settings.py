@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.jobs.labels import parse_labels
 
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 ServingPrecision = Literal["auto", "fp32", "bf16"]
@@ -110,6 +111,14 @@ class Settings(BaseSettings):
         "",
         description="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For "
         "is believed. Default: none.",
+    )
+
+    refusals_wait: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="Seconds that a key over its limit of requests waits for being told so, at "
+        "most; the wait is part of Retry-After. Whoever asks on regardless costs next to nothing.",
     )
 
     # Jobs.

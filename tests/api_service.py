@@ -73,7 +73,8 @@ class Service:
 
 def make_settings(directory: Path, **overrides: Any) -> Settings:
     """Settings that keep everything under the directory and ask no other process."""
-    return Settings(data_dir=directory, serving_port=9, **overrides)
+    values = {"serving_port": 9, "refusals_wait": 0.0} | overrides
+    return Settings(data_dir=directory, **values)
 
 
 def prepare(settings: Settings) -> tuple[Database, ObjectStore, str, str]:

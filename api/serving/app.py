@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -27,6 +27,7 @@ from core.prediction import (
     Asked,
     Comparison,
     Embedding,
+    Encoded,
     Exporting,
     Fault,
     Forgetting,
@@ -95,7 +96,8 @@ async def _health() -> dict[str, str]:
 
 
 def _answering(
-    kind: type[Asked], answer: Callable[[Engine, Asked, list[bytes]], Awaitable[BaseModel]]
+    kind: type[Asked],
+    answer: Callable[[Engine, Asked, Sequence[Encoded]], Awaitable[BaseModel]],
 ) -> Callable[[Request], Awaitable[Response]]:
     """A route for one kind of question."""
 
@@ -126,7 +128,7 @@ def _answering(
     return route
 
 
-async def _read(request: Request, kind: type[Asked]) -> tuple[Asked, list[bytes]]:
+async def _read(request: Request, kind: type[Asked]) -> tuple[Asked, list[memoryview]]:
     if request.headers.get("content-type") != CONTENT_TYPE:
         raise InvalidRequest(f"Only {CONTENT_TYPE} is understood.", code="invalid_content_type")
     try:

@@ -1,7 +1,7 @@
 """From bytes to scores and features: fetch, decode, batch, score.
 
 The event loop only passes things on. Images are decoded by as many threads as there are cores, and
-large ones by others that give way to these. Towers run in one thread or on each core, texts are
+large ones by a process that gives way to these. Towers run in one thread or on each core, texts are
 encoded in another so that a thousand labels do not hold up everybody's images, and weights are
 loaded in a third (`api.serving.threads` says why these are as they are).
 """
@@ -13,7 +13,8 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -29,6 +30,7 @@ from api.serving.comparing import (
 )
 from api.serving.exports import Conversions, make_export
 from api.serving.graphs import Graphs
+from api.serving.large_images import LargeImages
 from api.serving.loaded_model import (
     Classifier,
     Loaded,
@@ -51,6 +53,7 @@ from core.prediction import (
     Compared,
     Comparison,
     Embedding,
+    Encoded,
     Exported,
     Exporting,
     Forgetting,
@@ -65,10 +68,9 @@ from core.settings import MIB, Settings
 from core.single_flight import SingleFlight
 
 AT_ONCE = 1024  # scores that take less time than to hand them to a thread
-AT_ONCE_PIXELS = 4_000_000  # of an image; one of more is decoded when nobody else needs the core
+AT_ONCE_PIXELS = 4_000_000  # of an image; one of more gives way to others
 CLASSIFIER_BYTES = 64 * MIB  # of zero-shot heads kept, whatever the models
 
-_Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 _ClassifierKey = tuple[str, tuple[str, ...], tuple[str, ...]]
 
@@ -89,7 +91,8 @@ class Engine:
         )
         self.batcher: Batcher[Servable, Tensor, Tensor] = Batcher(self._features)
         self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, "decode", compute_on, (1,))
-        self._decoding_large = ThreadPoolExecutor(os.cpu_count() or 1, "large", give_way)
+        self._large_images = LargeImages(self._limits)
+        self._shrinking_large = ThreadPoolExecutor(1, "large", give_way)
         self._towers = ThreadPoolExecutor(1, "towers")
         self._cores = ThreadPoolExecutor(CORES, "core")
         self._texts = ThreadPoolExecutor(1, "texts")
@@ -101,7 +104,7 @@ class Engine:
         self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
         self.graphs = Graphs(settings, self._export_for_graph)
 
-    async def predict(self, prediction: Prediction, images: list[bytes]) -> Scores:
+    async def predict(self, prediction: Prediction, images: Sequence[Encoded]) -> Scores:
         """Scores of each image. Raises InvalidRequest, Unavailable and StorageFault."""
         self.batcher.require_room(len(images))
         model = await self._model(prediction.model)
@@ -112,7 +115,7 @@ class Engine:
             return Scores(images=score(*asked))
         return Scores(images=await run_in(self._decoding, score, *asked))
 
-    async def compare(self, comparison: Comparison, images: list[bytes]) -> Answers:
+    async def compare(self, comparison: Comparison, images: Sequence[Encoded]) -> Answers:
         """Every model's answer to each image. Raises as `predict`."""
         self.batcher.require_room(len(images) * len(comparison.models))
         models = await asyncio.gather(*map(self._model, comparison.models))
@@ -126,17 +129,17 @@ class Engine:
         )
         return Answers(images=[list(answered) for answered in zip(*by_model, strict=True)])
 
-    async def load(self, loading: Loading, _images: list[bytes]) -> Held:
+    async def load(self, loading: Loading, _images: Sequence[Encoded]) -> Held:
         """Has a model in memory before it is asked. Raises Unavailable and StorageFault."""
         await self._model(loading.model)
         return Held(bytes=self._models.bytes)
 
-    async def forget(self, forgetting: Forgetting, _images: list[bytes]) -> Held:
+    async def forget(self, forgetting: Forgetting, _images: Sequence[Encoded]) -> Held:
         """Frees a model; whoever is being answered by it is answered."""
         self._models.drop(forgetting.model.sha256)
         return Held(bytes=self._models.bytes)
 
-    async def export(self, exporting: Exporting, _images: list[bytes]) -> Exported:
+    async def export(self, exporting: Exporting, _images: Sequence[Encoded]) -> Exported:
         """Has a model in another format. Raises as `exports.make_export`."""
         return await self._export(
             self._exporting, exporting.model, exporting.format, gives_way=False
@@ -162,7 +165,7 @@ class Engine:
 
         return await self._exports.do((stored.sha256, wanted), make)
 
-    async def embed(self, embedding: Embedding, images: list[bytes]) -> Vectors:
+    async def embed(self, embedding: Embedding, images: Sequence[Encoded]) -> Vectors:
         """Features of texts and images. Raises as `predict`."""
         self.batcher.require_room(len(images))
         model = await self._model(embedding.model)
@@ -177,9 +180,10 @@ class Engine:
     def close(self) -> None:
         """Waits for what is being computed, but for no conversion; nothing new starts."""
         self._conversions.stop()
+        self._large_images.close()
         for pool in (
             self._decoding,
-            self._decoding_large,
+            self._shrinking_large,
             self._towers,
             self._cores,
             self._texts,
@@ -201,7 +205,7 @@ class Engine:
         )
 
     async def _image_features(
-        self, models: Sequence[Loaded], images: list[bytes]
+        self, models: Sequence[Loaded], images: Sequence[Encoded]
     ) -> list[list[Tensor]]:
         """For each model the features of each image, which is decoded once for all of them.
 
@@ -211,37 +215,52 @@ class Engine:
         transforms, places = distinct_transforms(models)
         with self.batcher.coming(len(images)):
             if all(isinstance(model, LoadedModel) and model.graph for model in models):
-                asked = (transforms, places, models)
-                by_image = await asyncio.gather(
-                    *(
-                        self._decode_in_turn(self._ask, *asked, image, place, len(images))
-                        for place, image in enumerate(images, start=1)
-                    )
-                )
+                ask = partial(_ask, transforms, places, models)
+                by_image = await self._of_each(images, transforms, ask)
                 return [[features[n] for features in by_image] for n in range(len(models))]
-            prepared = await asyncio.gather(
-                *(
-                    self._decode_in_turn(self._prepare, transforms, image, place, len(images))
-                    for place, image in enumerate(images, start=1)
-                )
-            )
+            prepared = await self._of_each(images, transforms, partial(_prepare, transforms))
             queued = [
                 self.batcher.put(model, [tensors[place] for tensors in prepared])
                 for model, place in zip(models, places, strict=True)
             ]
         return await asyncio.gather(*queued)
 
-    async def _decode_in_turn(
+    async def _of_each(
         self,
-        work: Callable[Concatenate[int | None, _Given], _Found],
-        *args: _Given.args,
-        **kwargs: _Given.kwargs,
+        images: Sequence[Encoded],
+        transforms: Sequence[Servable],
+        work: Callable[[Image.Image], _Found],
+    ) -> list[_Found]:
+        """What `work` makes of each image, decoded for these models. Raises InvalidRequest."""
+        side = max(map(_side, transforms)) if self._settings.serving_reduced_decoding else None
+        count = len(images)
+        return await asyncio.gather(
+            *(
+                self._of_image(image, side, work, f"Image {place} of {count}")
+                if count > 1
+                else self._of_image(image, side, work, "The image")
+                for place, image in enumerate(images, start=1)
+            )
+        )
+
+    async def _of_image(
+        self, data: Encoded, side: int | None, work: Callable[[Image.Image], _Found], called: str
     ) -> _Found:
-        """What `work` makes of an image; its first argument is how many pixels it may decode."""
+        def at_once() -> _Found:
+            return work(_decoded(bytes(data), self._limits, side))
+
         try:
-            return await run_in(self._decoding, work, AT_ONCE_PIXELS, *args, **kwargs)
+            return await run_in(self._decoding, at_once)
         except LargeImage:
-            return await run_in(self._decoding_large, work, None, *args, **kwargs)
+            pass
+        except UnreadableImage as error:
+            raise _unreadable(error, called) from error
+        try:
+            image = await self._large_images.decode(data, side)
+        except UnreadableImage as error:
+            raise _unreadable(error, called) from error
+        is_large = image.width * image.height > AT_ONCE_PIXELS
+        return await run_in(self._shrinking_large if is_large else self._decoding, work, image)
 
     async def _model(self, stored: StoredWeights) -> Loaded:
         async def load() -> Loaded:
@@ -308,45 +327,6 @@ class Engine:
             key, lambda: run_in(self._texts, with_all_cores, model.zero_shot, labels, templates)
         )
 
-    def _ask(
-        self,
-        at_once: int | None,
-        transforms: Sequence[Servable],
-        places: Sequence[int],
-        models: Sequence[Servable],
-        data: bytes,
-        place: int,
-        n_images: int,
-    ) -> list[Tensor]:
-        """Each model's features of the image."""
-        tensors = self._prepare(at_once, transforms, data, place, n_images)
-        return [model.features([tensors[n]])[0] for model, n in zip(models, places, strict=True)]
-
-    def _prepare(
-        self,
-        at_once: int | None,
-        transforms: Sequence[Servable],
-        data: bytes,
-        place: int,
-        n_images: int,
-    ) -> list[Tensor]:
-        """The image as each of these models takes it."""
-        try:
-            image = self._decode(data, transforms, at_once)
-            return [model.preprocess(image) for model in transforms]
-        except UnreadableImage as error:
-            which = "The image" if n_images == 1 else f"Image {place} of {n_images}"
-            raise InvalidRequest(
-                f"{which} cannot be read: {error.message}", code=error.code, param="inputs"
-            ) from error
-
-    def _decode(
-        self, data: bytes, transforms: Sequence[Servable], at_once: int | None
-    ) -> Image.Image:
-        if not self._settings.serving_reduced_decoding:
-            return decode(data, self._limits, at_once)
-        return decode_about(data, self._limits, max(map(_side, transforms)), at_once)
-
     async def _features(self, model: Servable, images: list[Tensor]) -> Sequence[Tensor]:
         """A large tower's batch goes through in parts, one on each core: cores that share every
         operation wait for each other at its end, and for whoever else needs one of them."""
@@ -362,6 +342,34 @@ class Engine:
             *(run_in(self._cores, _features_of, model, part, threads) for part in parts)
         )
         return [features for of_part in found for features in of_part]
+
+
+def _decoded(data: bytes, limits: Limits, side: int | None) -> Image.Image:
+    if side is None:
+        return decode(data, limits, AT_ONCE_PIXELS)
+    return decode_about(data, limits, side, AT_ONCE_PIXELS)
+
+
+def _unreadable(error: UnreadableImage, called: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{called} cannot be read: {error.message}", code=error.code, param="inputs"
+    )
+
+
+def _ask(
+    transforms: Sequence[Servable],
+    places: Sequence[int],
+    models: Sequence[Servable],
+    image: Image.Image,
+) -> list[Tensor]:
+    """Each model's features of the image."""
+    tensors = _prepare(transforms, image)
+    return [model.features([tensors[n]])[0] for model, n in zip(models, places, strict=True)]
+
+
+def _prepare(transforms: Sequence[Servable], image: Image.Image) -> list[Tensor]:
+    """The image as each of these models takes it."""
+    return [model.preprocess(image) for model in transforms]
 
 
 def _features_of(model: Servable, images: list[Tensor], cores: int) -> list[Tensor]:

@@ -18,8 +18,9 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from api.serving.large_images import LARGE_NICE
+
 CORES = torch.get_num_threads()  # as the environment has it
-LARGE_NICE = 10  # of 19, by which a thread has a tenth of the share of another
 
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")

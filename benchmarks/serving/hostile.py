@@ -6,12 +6,15 @@ import base64
 import io
 import json
 import multiprocessing
+import os
 import statistics
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +29,57 @@ GIANT = (7000, 5000)  # pixels, of the 50 million that are allowed
 BOMB = 30_000  # pixels each way, as its header says
 LABELS = 100_000
 FOREVER = 1e9
+READY_SECONDS = 60.0
 
 
 def measure(
-    models: Sequence[str], share: float, hostile: int, seconds: float, rounds: int
+    models: Sequence[str],
+    limits: Mapping[str, int | None],
+    share: float,
+    hostile: int,
+    seconds: float,
+    rounds: int,
 ) -> dict[str, Any]:
-    """For each model: p99 of requests at random times, this share of the most that are answered,
-    with and without so many hostile clients, who ask again as soon as they are answered; in
-    turns."""
+    """For each model and limit of the hostile project, in requests a minute: p99 of others'
+    requests at random times, this share of the most that are answered, with and without so many
+    hostile clients, who ask again as soon as they are answered; in turns."""
     pictures, giant = jpegs(IMAGES), jpegs(1, *GIANT)[0]
-    found = {}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="lipsum-hostile-") as made:
         for name in models:
             served = make(name, Path(made))
-            with ours.settled(served, pictures) as service:
-                good = [service.classify(each) for each in pictures]
-                most = closed(service.port, good, CLIENTS, seconds).per_second
-                calm: list[Load] = []
-                harassed: list[Load] = []
-                for _ in range(rounds):
-                    calm.append(opened(service.port, good, share * most, seconds))
-                    with _harassed(service.port, bad_requests(service, giant), hostile):
-                        harassed.append(opened(service.port, good, share * most, seconds))
-            ratios = [
-                after.percentile(99) / before.percentile(99)
-                for before, after in zip(calm, harassed, strict=True)
-            ]
-            found[name] = {
-                "most": round(most, 2),
-                "calm": medians(calm),
-                "harassed": medians(harassed),
-                "ratios": [round(ratio, 3) for ratio in ratios],
-                "ratio": round(statistics.median(ratios), 3),
-            }
-    return {"share": share, "hostile": hostile, "models": found}
+            found[name] = {}
+            for limit, per_minute in limits.items():
+                with ours.settled(served, pictures, neighbours_limit=per_minute) as service:
+                    good = [service.classify(each) for each in pictures]
+                    most = closed(service.port, good, CLIENTS, seconds).per_second
+                    found[name][limit] = {"most": round(most, 2)} | _in_turns(
+                        partial(opened, service.port, good, share * most, seconds),
+                        partial(_harassed, service.port, bad_requests(service, giant), hostile),
+                        rounds,
+                    )
+    return {"share": share, "hostile": hostile, "limits": dict(limits), "models": found}
+
+
+def _in_turns(
+    ask: Callable[[], Load], harassed: Callable[[], AbstractContextManager[None]], rounds: int
+) -> dict[str, Any]:
+    calm: list[Load] = []
+    meanwhile: list[Load] = []
+    for _ in range(rounds):
+        calm.append(ask())
+        with harassed():
+            meanwhile.append(ask())
+    ratios = [
+        after.percentile(99) / before.percentile(99)
+        for before, after in zip(calm, meanwhile, strict=True)
+    ]
+    return {
+        "calm": medians(calm),
+        "harassed": medians(meanwhile),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratio": round(statistics.median(ratios), 3),
+    }
 
 
 def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
@@ -72,26 +92,38 @@ def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
         "parameters": {"candidate_labels": labels},
     }
     return [
-        service.classify(b"no image"),
-        service.classify(b""),
-        service.classify(picture[: len(picture) // 2]),
-        service.classify(_bomb(), kind="image/png"),
-        service.classify(giant),
-        service.classify(json.dumps(body).encode(), kind="application/json"),
+        service.neighbour.classify(b"no image"),
+        service.neighbour.classify(b""),
+        service.neighbour.classify(picture[: len(picture) // 2]),
+        service.neighbour.classify(_bomb(), kind="image/png"),
+        service.neighbour.classify(giant),
+        service.neighbour.classify(json.dumps(body).encode(), kind="application/json"),
     ]
 
 
 @contextmanager
 def _harassed(port: int, requests: Sequence[bytes], clients: int) -> Iterator[None]:
-    """From a process of its own: what it takes to send these is not the others' to pay."""
+    """From a process of its own, whose start is over when the block begins: what it takes to send
+    these is not the others' to pay."""
     spawn = multiprocessing.get_context("spawn")
-    sender = spawn.Process(target=closed, args=(port, requests, clients, FOREVER), daemon=True)
+    ready = spawn.Event()
+    sender = spawn.Process(target=_harass, args=(ready, port, requests, clients), daemon=True)
     sender.start()
     try:
+        if not ready.wait(READY_SECONDS):
+            raise TimeoutError(f"the hostile clients did not start within {READY_SECONDS} s")
         yield
+        if not sender.is_alive():
+            raise RuntimeError("the hostile clients ended before they were told to")
     finally:
         sender.kill()
         sender.join()
+
+
+def _harass(ready: Event, port: int, requests: Sequence[bytes], clients: int) -> None:
+    os.nice(19)  # elsewhere these clients would have cores of their own
+    ready.set()
+    closed(port, requests, clients, FOREVER)
 
 
 def _bomb() -> bytes:

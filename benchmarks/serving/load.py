@@ -122,7 +122,12 @@ async def _ask_on(
 ) -> None:
     connection, n = await _Connection.to(port), first
     while (due := time.perf_counter()) < until:
-        _note(load, await connection.ask(requests[n % len(requests)]), due)
+        try:
+            _note(load, await connection.ask(requests[n % len(requests)]), due)
+        except (asyncio.IncompleteReadError, ConnectionError):  # a server need not read what it
+            load.refused += 1  # refuses
+            connection.close()
+            connection = await _Connection.to(port)
         n += 7  # clients do not ask for the same image at once
     connection.close()
 

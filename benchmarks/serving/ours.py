@@ -18,14 +18,28 @@ import httpx
 from api.serving.graphs import ASKED_OFTEN
 from benchmarks.serving.load import closed, request
 from benchmarks.serving.models import CLASSES, TEMPLATES, Served
+from core.access.limits import Limits
 from core.bases import register_directory
+from core.records import limits
 from core.settings import Settings
-from tests.api_service import prepare
+from tests.api_service import add_key, prepare
 from tests.integration.running import processes, publish
 from tests.services import free_ports
 
 JPEG = "image/jpeg"
 GRAPH_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another project of the same service, with the same fine-tuned model."""
+
+    key: str
+    tuned: str
+
+    def classify(self, image: bytes, kind: str = JPEG) -> bytes:
+        """A request to its model."""
+        return _classify(self.key, self.tuned, image, kind)
 
 
 @dataclass(frozen=True)
@@ -38,13 +52,13 @@ class Ours:
     base: str
     tuned: str
     others: list[str]
+    neighbour: Neighbour
     api_pid: int
     serving_pid: int
 
-    def classify(self, image: bytes, model: str | None = None, kind: str = JPEG) -> bytes:
+    def classify(self, image: bytes, model: str | None = None) -> bytes:
         """A request to the fine-tuned model, or another that has a head."""
-        path = f"/v1/models/{model or self.tuned}/image-classification"
-        return request(path, image, kind=kind, key=self.key)
+        return _classify(self.key, model or self.tuned, image, JPEG)
 
     def zero_shot(self, jpeg: bytes) -> bytes:
         """A request to the base, for the same classes."""
@@ -77,9 +91,15 @@ class Ours:
 
 @contextmanager
 def service(
-    directory: Path, base: Path, tuned: Path, others: Sequence[Path] = (), **changes: Any
+    directory: Path,
+    base: Path,
+    tuned: Path,
+    others: Sequence[Path] = (),
+    neighbours_limit: int | None = None,
+    **changes: Any,
 ) -> Iterator[Ours]:
-    """Over the model directories `base`, `tuned` and `others`, for the block's duration."""
+    """Over the model directories `base`, `tuned` and `others`, for the block's duration. The limit
+    is in requests a minute."""
     ports = free_ports("port", "serving_port")
     settings = Settings(data_dir=directory / "data", device="cpu", **ports, **changes)
     database, store, project_id, key = prepare(settings)
@@ -87,6 +107,12 @@ def service(
     tuned_id, *other_ids = (
         publish(database, store, project_id, each, base=base_id) for each in (tuned, *others)
     )
+    neighbour_id, neighbours_key = add_key(database, "neighbour")
+    with database.write() as session:
+        limits.put(
+            session, neighbour_id, neighbour_id, Limits(requests_per_minute=neighbours_limit)
+        )
+    neighbours_model = publish(database, store, neighbour_id, tuned, base=base_id)
     try:
         with processes(settings) as (api_pid, serving_pid):
             yield Ours(
@@ -96,6 +122,7 @@ def service(
                 base_id,
                 tuned_id,
                 other_ids,
+                Neighbour(neighbours_key, neighbours_model),
                 api_pid,
                 serving_pid,
             )
@@ -112,3 +139,7 @@ def settled(served: Served, pictures: Sequence[bytes], **changes: Any) -> Iterat
     ):
         running.settle(pictures)
         yield running
+
+
+def _classify(key: str, model: str, image: bytes, kind: str) -> bytes:
+    return request(f"/v1/models/{model}/image-classification", image, kind=kind, key=key)

@@ -147,9 +147,9 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
 def _decode(data: bytes, limits: Limits, side: int | None, at_once: int | None) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_pixels(image, limits)
-        _check_scans(image, data)
         if at_once is not None and image.width * image.height > at_once:
             raise LargeImage
+        _check_scans(image, data)
         if side is not None:
             image.draft("RGB", (2 * side, 2 * side))
         image.load()

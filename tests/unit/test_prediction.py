@@ -16,14 +16,14 @@ def prediction(sizes: list[int]) -> Prediction:
 
 def test_what_is_sent_arrives() -> None:
     sent = prediction([len(image) for image in IMAGES])
-    assert decode(encode(sent, IMAGES), Prediction) == (sent, IMAGES)
+    assert decode(b"".join(encode(sent, IMAGES)), Prediction) == (sent, IMAGES)
 
 
 def test_a_question_is_not_taken_for_another() -> None:
     sent = Embedding(model=STORED, texts=["a\n"], image_sizes=[])
-    assert decode(encode(sent, []), Embedding) == (sent, [])
+    assert decode(b"".join(encode(sent, [])), Embedding) == (sent, [])
     with pytest.raises(ValueError, match="the header is no prediction"):
-        decode(encode(sent, []), Prediction)
+        decode(b"".join(encode(sent, [])), Prediction)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\n", b"not json\nabc", b'{"x": 1}\n'])
@@ -35,4 +35,4 @@ def test_what_is_none_of_ours(body: bytes) -> None:
 @pytest.mark.parametrize("sizes", [[3], [5], [-1, 5]])
 def test_sizes_that_do_not_add_up(sizes: list[int]) -> None:
     with pytest.raises(ValueError, match="the images have 4 bytes"):
-        decode(encode(prediction(sizes), [b"four"]), Prediction)
+        decode(b"".join(encode(prediction(sizes), [b"four"])), Prediction)

@@ -160,7 +160,7 @@ def held(running: Running, question: Loading | Forgetting) -> int:
     """Bytes of models in the inference process's memory, once that is done."""
     answer = httpx.post(
         f"http://127.0.0.1:{running.settings.serving_port}{question.path}",
-        content=encode(question, []),
+        content=b"".join(encode(question, [])),
         headers={"content-type": CONTENT_TYPE},
     )
     return int(answer.raise_for_status().json()["bytes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -9,15 +10,18 @@ import pytest
 from sqlalchemy import event, update
 from sqlalchemy.exc import IntegrityError
 
+from api.auth import check_standing
 from api.metering import Meter
-from api.rates import SHARES, RateLimiter
+from api.rates import SHARES, RateLimiter, Standing
 from core.access.limits import Limits
+from core.errors import RateLimited
 from core.records import keys, limits, usage
 from core.records.engine import Database
 from core.records.tables import RateBucket
 from core.records.usage import Month
 from tests import service_builders as build
 from tests.api_service import Service, add_key, open_service
+from tests.fake_time import run_in_fake_time
 
 
 class Clock:
@@ -54,6 +58,28 @@ def test_a_minutes_requests_and_not_one_more(database: Database, clock: Clock) -
     assert refused.headers()["x-ratelimit-limit-requests"] == "10"
     assert refused.headers()["x-ratelimit-remaining-requests"] == "0"
     assert refused.headers()["x-ratelimit-reset-requests"] == "60s"
+
+
+@pytest.mark.parametrize(("retry_after", "waited"), [(6.0, 1.0), (0.25, 0.25)])
+def test_a_refusal_comes_late_and_says_what_is_left(retry_after: float, waited: float) -> None:
+    async def refused() -> tuple[float, RateLimited]:
+        standing = Standing(10, 0, 60.0, retry_after)
+        with pytest.raises(RateLimited) as caught:
+            await check_standing(standing, "key-a", 1.0)
+        return asyncio.get_running_loop().time(), caught.value
+
+    at, error = run_in_fake_time(refused())
+    assert at == pytest.approx(waited)
+    assert error.retry_after == pytest.approx(retry_after - waited)
+    assert f"after {retry_after - waited:.1f} s" in error.message
+
+
+def test_who_is_not_refused_does_not_wait() -> None:
+    async def passed() -> float:
+        await check_standing(Standing(10, 3, 60.0), "key-a", 1.0)
+        return asyncio.get_running_loop().time()
+
+    assert run_in_fake_time(passed()) == 0.0
 
 
 def test_who_waits_as_told_is_let_through(database: Database, clock: Clock) -> None:
