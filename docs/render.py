@@ -26,7 +26,13 @@ from cli.tables import to_rows
 from core.learning.comparison.document import Comparison, from_json
 from core.learning.comparison.markdown import accuracy_markdown, change_markdown
 from core.learning.report import markdown_table
-from docs import auto_tables, durability_tables, job_tables, performance_tables
+from docs import (
+    auto_tables,
+    durability_tables,
+    inference_tables,
+    job_tables,
+    performance_tables,
+)
 from docs.faults import faults_document
 from docs.plots import stale_plots
 
@@ -121,6 +127,10 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "watchers": ("api.json", performance_tables.watchers),
     "chaos-checks": ("chaos.json", durability_tables.checks),
     "chaos-faults": ("chaos.json", durability_tables.faults),
+    "inference": ("inference.json", inference_tables.targets),
+    "inference-throughput": ("inference.json", inference_tables.throughput),
+    "inference-open": ("inference.json", inference_tables.open_loop),
+    "inference-sweep": ("inference.json", inference_tables.sweep),
     "jobs": ("jobs.json", job_tables.targets),
     "first-step": ("jobs.json", job_tables.first_step),
     "overhead": ("jobs.json", job_tables.overhead),

@@ -2,9 +2,8 @@
 
 Decoding one takes as long as answering dozens of usual requests, so whoever does it gives way. A
 thread that gives way would now and then wait for a core while it holds the interpreter's lock, and
-everybody would wait with it: requests took three times as long while others sent large images, and
-half as much again once a process decoded them. That process imports no torch, so it is there in a
-moment and takes some 40 MB; it starts with the first large image.
+everybody would wait with it. The process imports no torch, so it is there in a moment and takes some
+75 MB (docs/decisions/large-images.md has what that brings).
 """
 
 from __future__ import annotations
