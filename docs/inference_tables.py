@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping
 
 from benchmarks.figures import ms
-from benchmarks.inference_figures import figures
 from core.learning.report import markdown_table
-from docs.performance_tables import figures_table
 
 _SERVERS = {
     "ours": "this service",
@@ -17,12 +15,6 @@ _SERVERS = {
     "litserve": "LitServe",
     "bentoml": "BentoML",
 }
-
-
-def targets(text: str) -> str:
-    """Every figure beside its target, and what it was measured on."""
-    document = json.loads(text)
-    return figures_table(document, figures(document["parts"]))
 
 
 def throughput(text: str) -> str:

@@ -6,9 +6,7 @@ import json
 from typing import Any
 
 from benchmarks.figures import NAMES, ms, thousands
-from benchmarks.job_figures import figures
 from core.learning.report import markdown_table
-from docs.performance_tables import figures_table
 
 _PHASES = {
     "claimed": "request, doorbell and claim",
@@ -22,12 +20,6 @@ _PHASES = {
     "made": "optimiser and method",
     "stepped": "the first step",
 }
-
-
-def targets(text: str) -> str:
-    """Every figure beside its target, and what it was measured on."""
-    document = json.loads(text)
-    return figures_table(document, figures(document["parts"]))
 
 
 def first_step(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.figures import (
@@ -22,16 +22,14 @@ from core.learning.report import markdown_table
 _MET = {True: "yes", False: "**no**", None: ""}
 
 
-def targets(text: str) -> str:
-    """Every figure beside its target, and what it was measured on."""
+def targets(text: str, lines: Callable[[Mapping[str, Any]], Sequence[Figure]] = figures) -> str:
+    """Every figure beside its target, and what it was measured on; `lines` gives the figures of a
+    benchmark's parts."""
     document = json.loads(text)
-    return figures_table(document, figures(document["parts"]))
-
-
-def figures_table(document: Mapping[str, Any], lines: Sequence[Figure]) -> str:
-    """The lines, and what they were measured on."""
     header = ["what", "measured", "target", "met"]
-    rows = [[line.what, line.measured, line.target, _MET[line.met]] for line in lines]
+    rows = [
+        [line.what, line.measured, line.target, _MET[line.met]] for line in lines(document["parts"])
+    ]
     return f"{markdown_table(header, rows)}\n\n{_caption(document)}"
 
 

@@ -17,10 +17,12 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from api.reference import faults
+from benchmarks import inference_figures, job_figures
 from cli.demo.table import HEADER, table_rows
 from cli.tables import to_rows
 from core.learning.comparison.document import Comparison, from_json
@@ -127,11 +129,14 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "watchers": ("api.json", performance_tables.watchers),
     "chaos-checks": ("chaos.json", durability_tables.checks),
     "chaos-faults": ("chaos.json", durability_tables.faults),
-    "inference": ("inference.json", inference_tables.targets),
+    "inference": (
+        "inference.json",
+        partial(performance_tables.targets, lines=inference_figures.figures),
+    ),
     "inference-throughput": ("inference.json", inference_tables.throughput),
     "inference-open": ("inference.json", inference_tables.open_loop),
     "inference-sweep": ("inference.json", inference_tables.sweep),
-    "jobs": ("jobs.json", job_tables.targets),
+    "jobs": ("jobs.json", partial(performance_tables.targets, lines=job_figures.figures)),
     "first-step": ("jobs.json", job_tables.first_step),
     "overhead": ("jobs.json", job_tables.overhead),
     "claims": ("jobs.json", job_tables.claims),

@@ -2,8 +2,8 @@
 
 Decoding one takes as long as answering dozens of usual requests, so whoever does it gives way. A
 thread that gives way would now and then wait for a core while it holds the interpreter's lock, and
-everybody would wait with it. The process imports no torch, so it is there in a moment and takes some
-75 MB (docs/decisions/large-images.md has what that brings).
+everybody would wait with it. The process imports no torch, so it is there in a moment and takes
+some 75 MB (docs/decisions/large-images.md has what that brings).
 """
 
 from __future__ import annotations

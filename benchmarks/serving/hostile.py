@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import multiprocessing
 import os
 import statistics
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -22,6 +19,7 @@ from benchmarks.serving import ours
 from benchmarks.serving.images import jpegs
 from benchmarks.serving.load import Load, closed, medians, opened
 from benchmarks.serving.models import make
+from tests.unit.datasets.crafted import png_bytes
 
 IMAGES = 32
 CLIENTS = 8  # in a closed loop, for the most that are answered
@@ -86,6 +84,7 @@ def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
     """Each kind once: what is refused at sight, what is found out late, and what is allowed and
     takes long."""
     picture = jpegs(1)[0]
+    bomb = png_bytes(BOMB, BOMB, pixels=b"\0" + bytes(3 * BOMB))
     labels = [f"thing {n}" for n in range(LABELS)]
     body = {
         "inputs": base64.b64encode(picture).decode(),
@@ -95,7 +94,7 @@ def bad_requests(service: ours.Ours, giant: bytes) -> list[bytes]:
         service.neighbour.classify(b"no image"),
         service.neighbour.classify(b""),
         service.neighbour.classify(picture[: len(picture) // 2]),
-        service.neighbour.classify(_bomb(), kind="image/png"),
+        service.neighbour.classify(bomb, kind="image/png"),
         service.neighbour.classify(giant),
         service.neighbour.classify(json.dumps(body).encode(), kind="application/json"),
     ]
@@ -124,16 +123,3 @@ def _harass(ready: Event, port: int, requests: Sequence[bytes], clients: int) ->
     os.nice(19)  # elsewhere these clients would have cores of their own
     ready.set()
     closed(port, requests, clients, FOREVER)
-
-
-def _bomb() -> bytes:
-    """A PNG of a few bytes that says it is huge, and is."""
-    header = struct.pack(">IIBBBBB", BOMB, BOMB, 8, 2, 0, 0, 0)
-    row = zlib.compress(b"\0" * (1 + 3 * BOMB))
-    chunks = ((b"IHDR", header), (b"IDAT", row), (b"IEND", b""))
-    out = io.BytesIO(b"\x89PNG\r\n\x1a\n")
-    out.seek(0, io.SEEK_END)
-    for kind, data in chunks:
-        checksum = zlib.crc32(kind + data)
-        out.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum))
-    return out.getvalue()

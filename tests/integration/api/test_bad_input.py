@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
-import zlib
 from collections.abc import Iterator
 
 import httpx
@@ -18,6 +16,7 @@ from tests.api_service import add_key, dataset
 from tests.builders import random_image
 from tests.integration.api.test_hugging_face import encoded, expected_head
 from tests.integration.running import Running, publish
+from tests.unit.datasets.crafted import png_bytes
 
 
 @pytest.fixture
@@ -58,20 +57,9 @@ def test_what_is_no_image(
 
 
 def test_an_image_bomb(running: Running, http: httpx.Client) -> None:
-    """A few kilobytes that say they are 900 million pixels, and are."""
+    """A few kilobytes that say they are 900 million pixels, and begin with millions."""
     side = 30_000
-    packer = zlib.compressobj(9)
-    row = b"\0" * (1 + 3 * side)
-    rows = b"".join([*(packer.compress(row) for _ in range(300)), packer.flush()])
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)),
-        (b"IDAT", rows),
-        (b"IEND", b""),
-    )
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
+    png = png_bytes(side, side, pixels=(b"\0" + bytes(3 * side)) * 300)
     assert len(png) < 100_000
     answer = http.post(f"/v1/models/{running.fine_tuned}/image-classification", content=png)
     assert answer.status_code == 400
