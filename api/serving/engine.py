@@ -42,7 +42,7 @@ from api.serving.loaded_model import (
 )
 from api.serving.observed import Observations, Standing
 from api.serving.threads import CORES, compute_on, give_way, run_in, with_all_cores
-from core.datasets.images import LargeImage, UnreadableImage, decode, decode_about
+from core.datasets.images import LargeImage, UnreadableImage, decode_about
 from core.datasets.limits import Limits
 from core.errors import InvalidRequest
 from core.learning.formats.names import Format
@@ -233,32 +233,28 @@ class Engine:
     ) -> list[_Found]:
         """What `work` makes of each image, decoded for these models. Raises InvalidRequest."""
         side = max(map(_side, transforms)) if self._settings.serving_reduced_decoding else None
-        count = len(images)
-        return await asyncio.gather(
-            *(
-                self._of_image(image, side, work, f"Image {place} of {count}")
-                if count > 1
-                else self._of_image(image, side, work, "The image")
-                for place, image in enumerate(images, start=1)
-            )
-        )
+
+        async def of(place: int, image: Encoded) -> _Found:
+            try:
+                return await self._of_image(image, side, work)
+            except UnreadableImage as error:
+                which = "The image" if len(images) == 1 else f"Image {place} of {len(images)}"
+                raise InvalidRequest(
+                    f"{which} cannot be read: {error.message}", code=error.code, param="inputs"
+                ) from error
+
+        return await asyncio.gather(*(of(*numbered) for numbered in enumerate(images, start=1)))
 
     async def _of_image(
-        self, data: Encoded, side: int | None, work: Callable[[Image.Image], _Found], called: str
+        self, data: Encoded, side: int | None, work: Callable[[Image.Image], _Found]
     ) -> _Found:
         def at_once() -> _Found:
-            return work(_decoded(bytes(data), self._limits, side))
+            return work(decode_about(bytes(data), self._limits, side, AT_ONCE_PIXELS))
 
         try:
             return await run_in(self._decoding, at_once)
         except LargeImage:
-            pass
-        except UnreadableImage as error:
-            raise _unreadable(error, called) from error
-        try:
             image = await self._large_images.decode(data, side)
-        except UnreadableImage as error:
-            raise _unreadable(error, called) from error
         is_large = image.width * image.height > AT_ONCE_PIXELS
         return await run_in(self._shrinking_large if is_large else self._decoding, work, image)
 
@@ -342,18 +338,6 @@ class Engine:
             *(run_in(self._cores, _features_of, model, part, threads) for part in parts)
         )
         return [features for of_part in found for features in of_part]
-
-
-def _decoded(data: bytes, limits: Limits, side: int | None) -> Image.Image:
-    if side is None:
-        return decode(data, limits, AT_ONCE_PIXELS)
-    return decode_about(data, limits, side, AT_ONCE_PIXELS)
-
-
-def _unreadable(error: UnreadableImage, called: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{called} cannot be read: {error.message}", code=error.code, param="inputs"
-    )
 
 
 def _ask(

@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 from PIL import Image
 
-from core.datasets.images import UnreadableImage, decode, decode_about
+from core.datasets.images import UnreadableImage, decode_about
 from core.datasets.limits import Limits
 from core.errors import Unavailable
 from core.prediction import Encoded
@@ -44,31 +44,34 @@ class LargeImages:
         self._directory = tempfile.TemporaryDirectory(prefix="lipsum-large-")
 
     async def decode(self, data: Encoded, side: int | None) -> Image.Image:
-        """What `decode_about` gives for that side, or `decode` where there is none.
+        """What `decode_about` gives. Raises UnreadableImage, and Unavailable when the process ended
+        over it."""
+        await self._turn.acquire()
+        decoding = asyncio.create_task(self._decode(data, side))
+        # A client that leaves does not end it: the next one's image would go into files that are
+        # still written.
+        decoding.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(decoding)
 
-        Raises UnreadableImage, and Unavailable when the process ended over it.
-        """
-        async with self._turn:
-            if self._process is None:
-                self._process = _start()
-            # Files that are written anew each time: what a client asked for that left is in
-            # nobody's way, and the process does one thing after another.
-            directory = Path(self._directory.name)
-            await asyncio.to_thread((directory / _IMAGE).write_bytes, data)
-            try:
-                decoding = self._process.submit(_decode_in, directory, self._limits, side)
-                found = await asyncio.wrap_future(decoding)
-            except BrokenProcessPool as error:
-                self._process = None
-                log.warning("large_image_lost", bytes=len(data))
-                raise Unavailable(
-                    f"The process that decodes large images ended over one of {len(data)} bytes; "
-                    "make the image smaller, or try again.",
-                    code="inference_failed",
-                ) from error
-            if isinstance(found, _Unreadable):
-                raise UnreadableImage(found.message, code=found.code)
-            return await asyncio.to_thread(_read, directory, found)
+    async def _decode(self, data: Encoded, side: int | None) -> Image.Image:
+        if self._process is None:
+            self._process = _start()
+        directory = Path(self._directory.name)
+        await asyncio.to_thread((directory / _IMAGE).write_bytes, data)
+        try:
+            decoding = self._process.submit(_decode_in, directory, self._limits, side)
+            found = await asyncio.wrap_future(decoding)
+        except BrokenProcessPool as error:
+            self._process = None
+            log.warning("large_image_lost", bytes=len(data))
+            raise Unavailable(
+                f"The process that decodes large images ended over one of {len(data)} bytes; "
+                "make the image smaller, or try again.",
+                code="inference_failed",
+            ) from error
+        if isinstance(found, _Unreadable):
+            raise UnreadableImage(found.message, code=found.code)
+        return await asyncio.to_thread(_read, directory, found)
 
     def close(self) -> None:
         """Waits for what is being decoded."""
@@ -106,7 +109,7 @@ def _decode_in(directory: Path, limits: Limits, side: int | None) -> tuple[int, 
     """The size of the image whose RGB bytes are there now."""
     data = (directory / _IMAGE).read_bytes()
     try:
-        image = decode(data, limits) if side is None else decode_about(data, limits, side)
+        image = decode_about(data, limits, side)
     except UnreadableImage as error:
         return _Unreadable(error.message, error.code)
     (directory / _PIXELS).write_bytes(image.tobytes())

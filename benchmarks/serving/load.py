@@ -124,8 +124,8 @@ async def _ask_on(
     while (due := time.perf_counter()) < until:
         try:
             _note(load, await connection.ask(requests[n % len(requests)]), due)
-        except (asyncio.IncompleteReadError, ConnectionError):  # a server need not read what it
-            load.refused += 1  # refuses
+        except (asyncio.IncompleteReadError, ConnectionError):
+            load.refused += 1  # and the server hung up: it need not read what it refuses
             connection.close()
             connection = await _Connection.to(port)
         n += 7  # clients do not ask for the same image at once

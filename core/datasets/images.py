@@ -74,23 +74,26 @@ class LargeImage(Exception):
     """An image of more pixels than the caller wants to spend its time on now."""
 
 
-def decode(data: bytes, limits: Limits, at_once: int | None = None) -> Image.Image:
-    """The first frame as an upright RGB image. Raises UnreadableImage, and LargeImage for one of
-    more than `at_once` pixels, having read no more than its header.
+def decode(data: bytes, limits: Limits) -> Image.Image:
+    """The first frame as an upright RGB image. Raises UnreadableImage.
 
     Alpha is dropped as `image.convert("RGB")` drops it, because that is open_clip's
     `_convert_to_rgb`: pixels must be those the base model would see. Two differences from it are
     meant: EXIF orientation is applied, and 16-bit grey is scaled where Pillow would clip nearly
     all of it to white.
     """
-    return _decoded(data, limits, None, at_once)
+    return _decoded(data, limits, None, None)
 
 
-def decode_about(data: bytes, limits: Limits, side: int, at_once: int | None = None) -> Image.Image:
+def decode_about(
+    data: bytes, limits: Limits, side: int | None, at_once: int | None = None
+) -> Image.Image:
     """About what `decode` gives, for who makes it no more than `side` pixels high and wide: a
-    JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves twice the side.
+    JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves twice the side. Exactly that
+    where no side is given.
 
-    Its decoder then averages where the caller's filter would have. Raises as `decode`.
+    Its decoder then averages where the caller's filter would have. Raises UnreadableImage, and
+    LargeImage for one of more than `at_once` pixels, having read no more than its header.
     """
     return _decoded(data, limits, side, at_once)
 

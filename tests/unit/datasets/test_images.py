@@ -6,7 +6,6 @@ import dataclasses
 import io
 import struct
 import zlib
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -296,13 +295,13 @@ def test_exactly_at_the_limit(limits: Limits) -> None:
 
 def test_more_than_is_wanted_at_once(limits: Limits) -> None:
     data = saved(picture(), "PNG")
-    assert decode(data, limits, WIDTH * HEIGHT).tobytes() == picture().tobytes()
-    for reading in (decode, partial(decode_about, side=8)):
+    assert decode_about(data, limits, None, WIDTH * HEIGHT).tobytes() == picture().tobytes()
+    for side in (None, 8):
         with pytest.raises(LargeImage):
-            reading(data, limits, at_once=WIDTH * HEIGHT - 1)
+            decode_about(data, limits, side, WIDTH * HEIGHT - 1)
     huge = png_bytes(2000, 2000, pixels=b"")  # no more than its header is read
     with pytest.raises(LargeImage):
-        decode(huge, limits, 1_000_000)
+        decode_about(huge, limits, None, 1_000_000)
 
 
 def test_pillows_own_limit_is_left_alone(limits: Limits) -> None:

@@ -9,8 +9,10 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -89,6 +91,34 @@ def test_who_leaves_spoils_nothing_for_the_next(
 
     runner.run(large.decode(jpeg, None))  # the process is there
     assert runner.run(leave_and_ask()).tobytes() == decode_about(jpeg, LIMITS, 224).tobytes()
+
+
+def test_who_leaves_while_the_image_is_written_is_not_taken_for_the_next(
+    runner: asyncio.Runner, large: LargeImages, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = photograph(1, 2400, 1800)
+    first, second = threading.Event(), threading.Event()
+    write, overlaps = Path.write_bytes, list[bool]()
+
+    def write_slowly(path: Path, data: bytes) -> int:
+        if first.is_set():
+            second.set()
+        else:
+            first.set()
+            overlaps.append(second.wait(0.2))
+        return write(path, data)
+
+    async def leave_and_ask() -> Image.Image:
+        leaving = asyncio.create_task(large.decode(jpeg, 224))
+        await asyncio.to_thread(first.wait)
+        leaving.cancel()
+        return await large.decode(other, 224)
+
+    monkeypatch.setattr(Path, "write_bytes", write_slowly)
+    expected = decode_about(other, LIMITS, 224).tobytes()
+    assert runner.run(leave_and_ask()).tobytes() == expected
+    assert overlaps == [False]
+    assert second.is_set()
 
 
 def test_a_process_that_is_killed_is_one_answer_lost(
