@@ -21,6 +21,41 @@ def figures(parts: Mapping[str, Any]) -> list[Figure]:
     return [figure for name, found in parts.items() for figure in _OF_PARTS[name](found)]
 
 
+def gpu_figures(parts: Mapping[str, Any]) -> list[Figure]:
+    """The same of `benchmarks.inference_gpu`."""
+    return [
+        figure
+        for found in parts.values()
+        for figure in (*_latency(found["latency"]), *_gpu_throughput(found["throughput"]))
+    ]
+
+
+def _gpu_throughput(found: Mapping[str, Any]) -> Iterator[Figure]:
+    for name, row in found["models"].items():
+        servers = row["servers"]
+        load = _most(servers["litserve"])
+        ours = _most(servers["ours"], load["p99"])
+        ratio = ours["per_second"] / load["per_second"]
+        yield Figure(
+            f"{name}: throughput at equal or lower p99",
+            f"{ratio:.2f} of LitServe's ({ours['per_second']:.0f} against "
+            f"{load['per_second']:.0f} a second)",
+            "at least 1",
+            ratio >= 1,
+        )
+        alone, eager = (servers[way]["closed"]["1"]["p50"] for way in ("ours", "ours_eager"))
+        yield Figure(
+            f"{name}: p50 of one client with CUDA graphs over without",
+            f"{alone / eager:.2f} ({ms(alone)} against {ms(eager)})",
+        )
+        most, eager = (_most(servers[way])["per_second"] for way in ("ours", "ours_eager"))
+        yield Figure(
+            f"{name}: throughput with CUDA graphs over without",
+            f"{most / eager:.2f} ({most:.0f} against {eager:.0f} a second)",
+        )
+        yield from _over_bare(name, row, "ours", "bf16", None)
+
+
 def _latency(found: Mapping[str, Any]) -> Iterator[Figure]:
     for name, row in found["models"].items():
         alone = row["alone"]

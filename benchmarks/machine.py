@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,22 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "processor": _processor(),
+        **_gpu(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "postgresql": postgresql_version(),
+    }
+
+
+def _gpu() -> dict[str, str]:
+    """Without torch, which takes seconds and memory of a benchmark's process."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return {}
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
+    return {
+        "gpu": subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,26 +37,43 @@ def run(
     parts: Mapping[str, Part],
     figures: Callable[[Mapping[str, Any]], list[Figure]],
 ) -> None:
-    """What was asked for on the command line: measured, shown, and recorded where it is to be."""
+    """What was asked for on the command line: measured, shown, and recorded where it is to be.
+
+    The record is written after every part; parts that the same commit recorded on the same machine
+    before are not measured again.
+    """
     options = _parse(title, parts)
     console = wide_console()
-    before, began = load(), time.monotonic()
-    found = {}
+    document = _begun(
+        options.record, {"command": command, "commit": commit(), "machine": machine()}
+    )
+    found = document["parts"]
     for name in options.only:
-        found[name] = _measured(parts[name], small=options.small)
-        console.print(f"{name}: {found[name]['part_seconds']} s")
-    document = {
-        "command": command,
-        "commit": commit(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
-        "load": {"before": before, "after": load()},
-        "seconds": round(time.monotonic() - began),
-        "parts": found,
-    }
+        if name not in found:
+            found[name] = _measured(parts[name], small=options.small)
+            console.print(f"{name}: {found[name]['part_seconds']} s")
+            document["date"] = datetime.now(UTC).date().isoformat()
+            document["load"]["after"] = load()
+            document["seconds"] = sum(part["part_seconds"] for part in found.values())
+            if options.record is not None:
+                _write(options.record, document)
     console.print(_table(figures(found)))
-    if options.record is not None:
-        options.record.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _begun(record: Path | None, of: Mapping[str, Any]) -> dict[str, Any]:
+    """What that record has already, if it is of this commit and machine; else one without parts."""
+    with suppress(FileNotFoundError):
+        if record is not None:
+            document: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+            if of.items() <= document.items():
+                return document
+    return {**of, "load": {"before": load()}, "parts": {}}
+
+
+def _write(record: Path, document: Mapping[str, Any]) -> None:
+    part = record.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    part.replace(record)
 
 
 def _measured(part: Part, *, small: bool) -> dict[str, Any]:

@@ -81,8 +81,8 @@ class Settings(BaseSettings):
     )
     serving_graphs: bool = Field(
         True,
-        description="Whether inference on a CPU makes graphs for onnxruntime of small image "
-        "towers that are asked often.",
+        description="Whether inference makes graphs of image towers: on a GPU CUDA graphs of all, "
+        "on a CPU graphs for onnxruntime of small ones that are asked often.",
     )
     serving_reduced_decoding: bool = Field(
         True,

@@ -128,9 +128,10 @@ def _speed(row: Mapping[str, Any], way: str) -> str:
 def _caption(document: Mapping[str, Any]) -> str:
     machine, load = document["machine"], document["load"]
     servers = f"SQLite {machine['sqlite']}, PostgreSQL {machine['postgresql'] or 'not there'}"
+    gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     return (
         f"`{document['command']}`, {document['seconds']} s in all; commit {document['commit']}, "
-        f"{document['date']}; {machine['cores']} cores ({machine['processor']}), "
+        f"{document['date']}; {machine['cores']} cores ({machine['processor']}){gpu}, "
         f"{machine['memory_bytes'] / 1e9:.0f} GB, {machine['system']}, Python {machine['python']}, "
         f"{servers}. Load average {load['before'][0]} before, {load['after'][0]} after."
     )

@@ -28,6 +28,7 @@ from api.serving.comparing import (
     distinct_transforms,
     own_classes,
 )
+from api.serving.cuda_graphs import CudaGraphs
 from api.serving.exports import Conversions, make_export
 from api.serving.graphs import Graphs
 from api.serving.large_images import LargeImages
@@ -103,6 +104,8 @@ class Engine:
         self.observations = Observations(self._standing)
         self._exports: SingleFlight[tuple[str, str], Exported] = SingleFlight()
         self.graphs = Graphs(settings, self._export_for_graph)
+        with_cuda = self._device.type == "cuda" and settings.serving_graphs
+        self._cuda_graphs = CudaGraphs() if with_cuda else None
 
     async def predict(self, prediction: Prediction, images: Sequence[Encoded]) -> Scores:
         """Scores of each image. Raises InvalidRequest, Unavailable and StorageFault."""
@@ -209,12 +212,12 @@ class Engine:
     ) -> list[list[Tensor]]:
         """For each model the features of each image, which is decoded once for all of them.
 
-        Models with graphs gain next to nothing from a batch: the thread that decoded an image asks
-        them at once.
+        Small models with graphs gain next to nothing from a batch: the thread that decoded an image
+        asks them at once.
         """
         transforms, places = distinct_transforms(models)
         with self.batcher.coming(len(images)):
-            if all(isinstance(model, LoadedModel) and model.graph for model in models):
+            if all(map(_answers_at_once, models)):
                 ask = partial(_ask, transforms, places, models)
                 by_image = await self._of_each(images, transforms, ask)
                 return [[features[n] for features in by_image] for n in range(len(models))]
@@ -260,11 +263,22 @@ class Engine:
 
     async def _model(self, stored: StoredWeights) -> Loaded:
         async def load() -> Loaded:
-            asked = (stored, self._store, self._settings.cache_directory, self._device)
-            return await run_in(self._loading, load_model, *asked, self._settings.serving_precision)
+            return await run_in(self._loading, self._load, stored)
 
         model = await self._models.get(stored.sha256, load, pinned=stored.pinned)
         self.graphs.note(stored, model)
+        return model
+
+    def _load(self, stored: StoredWeights) -> Loaded:
+        model = load_model(
+            stored,
+            self._store,
+            self._settings.cache_directory,
+            self._device,
+            self._settings.serving_precision,
+        )
+        if self._cuda_graphs is not None:
+            self._cuda_graphs.equip(model)
         return model
 
     async def _contenders(
@@ -338,6 +352,10 @@ class Engine:
             *(run_in(self._cores, _features_of, model, part, threads) for part in parts)
         )
         return [features for of_part in found for features in of_part]
+
+
+def _answers_at_once(model: Loaded) -> bool:
+    return isinstance(model, LoadedModel) and model.is_small and model.graph is not None
 
 
 def _ask(

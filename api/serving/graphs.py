@@ -50,7 +50,7 @@ class Graphs:
         """The model is being asked. At the ASKED_OFTEN-th time a graph begins to be made."""
         if not self._settings.serving_graphs or not isinstance(model, LoadedModel):
             return
-        if model.is_small and model.graph is None and model.clip.device.type == "cpu":
+        if model.is_small and model.graph is None:
             model.asked += 1
             if model.asked == ASKED_OFTEN:
                 task = asyncio.create_task(self._make(stored, model))

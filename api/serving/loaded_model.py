@@ -107,7 +107,7 @@ class Servable(Protocol):
 
     @property
     def is_small(self) -> bool:
-        """Whether calling a tower's operations takes as long as computing them."""
+        """Whether it runs on a CPU, and calling its operations takes as long as computing them."""
 
     def features(self, images: list[Tensor]) -> list[Tensor]:
         """What `Classifier.scores` takes of each image, float32 on the CPU."""
@@ -138,7 +138,7 @@ class LoadedModel:
 
     @cached_property
     def is_small(self) -> bool:
-        return is_small(self.clip.visual)
+        return self.clip.device.type == "cpu" and is_small(self.clip.visual)
 
     def preprocess(self, image: Image.Image) -> Tensor:
         for stage in self._stages:

@@ -51,10 +51,14 @@ def load_for_serving(directory: Path, device: torch.device, precision: ServingPr
 @torch.inference_mode()
 def tower_features(clip: Clip, images_BCHW: Tensor) -> Tensor:
     """L2-normalised features (B, D), float32 on the CPU, of prepared images in float32."""
+    return features_on_device(clip, images_BCHW.to(clip.device)).cpu()
+
+
+def features_on_device(clip: Clip, images_BCHW: Tensor) -> Tensor:
+    """The same, of images on the model's device and there."""
     tower = clip.visual
-    dtype = next(tower.parameters()).dtype
-    found_BD: Tensor = tower(images_BCHW.to(clip.device, dtype))
-    return nn.functional.normalize(found_BD.float(), dim=-1).cpu()
+    found_BD: Tensor = tower(images_BCHW.to(next(tower.parameters()).dtype))
+    return nn.functional.normalize(found_BD.float(), dim=-1)
 
 
 def _turn_to_bf16(clip: Clip) -> str | None:

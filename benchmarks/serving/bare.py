@@ -16,18 +16,23 @@ from core.settings import Settings
 
 
 def forward_per_second(
-    directory: Path, threads: int, batch_sizes: tuple[int, ...], seconds: float, dtype: torch.dtype
+    directory: Path,
+    threads: int,
+    batch_sizes: tuple[int, ...],
+    seconds: float,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> dict[int, float]:
     """Images per second of the image tower, by batch size."""
     torch.set_num_threads(threads)
-    clip = load_directory(directory)
+    clip = load_directory(directory).to(device)
     clip.visual.to(dtype)
     side = clip.image_size
     found = {}
     for size in batch_sizes:
-        images = torch.randn(size, 3, side, side, dtype=dtype)
+        images = torch.randn(size, 3, side, side, dtype=dtype, device=device)
         with torch.inference_mode():
-            found[size] = size * _rate(lambda: clip.image_features(images), seconds)  # noqa: B023
+            found[size] = size * _rate(lambda: clip.image_features(images).cpu(), seconds)  # noqa: B023
     return found
 
 

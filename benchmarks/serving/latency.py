@@ -15,13 +15,15 @@ from api.serving.precision import load_for_serving
 from benchmarks.serving import bare, ours
 from benchmarks.serving.images import jpegs
 from benchmarks.serving.load import closed, medians
-from benchmarks.serving.models import Served, make
+from benchmarks.serving.models import make
+from core.learning.models import Clip
 
 IMAGES = 32
-CPU = torch.device("cpu")
 
 
-def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any]:
+def measure(
+    models: Sequence[str], seconds: float, rounds: int, device: str = "cpu"
+) -> dict[str, Any]:
     """For each model: p50 of one request at a time beside decoding and a forward pass alone; one
     request to two models beside two requests, in turns."""
     pictures = jpegs(IMAGES)
@@ -29,10 +31,11 @@ def measure(models: Sequence[str], seconds: float, rounds: int) -> dict[str, Any
     with tempfile.TemporaryDirectory(prefix="lipsum-latency-") as made:
         for name in models:
             served = make(name, Path(made))
-            with ours.settled(served, pictures) as service:
+            with ours.settled(served, pictures, device=device) as service:
+                forward = load_for_serving(served.tuned, torch.device(device), "auto")
                 found[name] = {
                     "together": _together(service, pictures, seconds / rounds, rounds),
-                    "alone": _alone(service, served, pictures, seconds / rounds, rounds),
+                    "alone": _alone(service, forward, pictures, seconds / rounds, rounds),
                 }
     return {"models": found}
 
@@ -55,11 +58,11 @@ def _together(
 
 
 def _alone(
-    service: ours.Ours, served: Served, pictures: Sequence[bytes], seconds: float, rounds: int
+    service: ours.Ours, forward: Clip, pictures: Sequence[bytes], seconds: float, rounds: int
 ) -> dict[str, float]:
     """p50 of a request to the model, and of its image alone in the precision it is served in."""
     requests = [service.classify(each) for each in pictures]
-    threads, forward = os.cpu_count() or 1, load_for_serving(served.tuned, CPU, "auto")
+    threads = os.cpu_count() or 1
     answers, bare_seconds = [], []
     for _ in range(rounds):
         answers.append(closed(service.port, requests, 1, seconds))

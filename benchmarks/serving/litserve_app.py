@@ -20,17 +20,17 @@ from safetensors.torch import load_file
 class Classifier(litserve.LitAPI):  # type: ignore[misc]
     """Logits of a head on image features, softmaxed and sorted: what ours answers."""
 
-    def __init__(self, directory: Path, threads: int, **options: Any) -> None:
+    def __init__(self, directory: Path, threads: int, dtype: torch.dtype, **options: Any) -> None:
         super().__init__(**options)
-        self._directory, self._threads = directory, threads
+        self._directory, self._threads, self._dtype = directory, threads, dtype
 
     def setup(self, device: str) -> None:
         torch.set_num_threads(self._threads)
         source = f"local-dir:{self._directory}"
         self._model, _, self._prepare = open_clip.create_model_and_transforms(source)
-        self._model.eval()
+        self._model.eval().to(device, self._dtype)
         head = load_file(self._directory / "head.safetensors")
-        self._weight = head["scale"].float() * head["weight"]
+        self._weight = (head["scale"].float() * head["weight"]).to(device)
         self._classes = json.loads((self._directory / "classes.json").read_text())["classes"]
 
     def decode_request(self, request: dict[str, str]) -> torch.Tensor:
@@ -44,8 +44,9 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
     def predict(self, images: torch.Tensor) -> torch.Tensor:
         if images.ndim == 3:
             images = images[None]
-        features = self._model.encode_image(images, normalize=True)
-        return (features @ self._weight).softmax(dim=-1)
+        images = images.to(self._weight.device, self._dtype)
+        features = self._model.encode_image(images, normalize=True).float()
+        return (features @ self._weight).softmax(dim=-1).cpu()
 
     def unbatch(self, output: torch.Tensor) -> list[torch.Tensor]:
         return list(output)
@@ -63,12 +64,14 @@ if __name__ == "__main__":
     api = Classifier(
         Path(asked["directory"]),
         asked["threads"],
+        getattr(torch, asked["dtype"]),
         max_batch_size=asked["batch"],
         batch_timeout=asked["wait"],
     )
     server = litserve.LitServer(
         api,
-        accelerator="cpu",
+        accelerator=asked["device"],
+        devices=1,
         workers_per_device=asked["workers"],
         timeout=120,
         fast_queue=asked["fast_queue"],

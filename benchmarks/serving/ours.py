@@ -101,7 +101,7 @@ def service(
     """Over the model directories `base`, `tuned` and `others`, for the block's duration. The limit
     is in requests a minute."""
     ports = free_ports("port", "serving_port")
-    settings = Settings(data_dir=directory / "data", device="cpu", **ports, **changes)
+    settings = Settings(data_dir=directory / "data", **({"device": "cpu"} | ports | changes))
     database, store, project_id, key = prepare(settings)
     base_id = register_directory(database, store, "bench", base).id
     tuned_id, *other_ids = (

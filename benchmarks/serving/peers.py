@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,20 @@ from tests.services import free_port
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ROOT / ".bench" / "peers"
 STARTUP_SECONDS = 120.0
-_WANTED = ("litserve", "bentoml")
+PEERS = ("litserve", "bentoml")
 _BOUNDARY = "bench-inference"
 
 
-def install() -> dict[str, str]:
-    """The peers' versions, installed if need be."""
+def install(wanted: Collection[str]) -> dict[str, str]:
+    """The versions of these peers, installed if none is."""
     if not LIBRARIES.is_dir():
         uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
         part = LIBRARIES.with_name("peers.part")
         shutil.rmtree(part, ignore_errors=True)
         command = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", part]
-        subprocess.run([*command, *_WANTED], check=True)
+        subprocess.run([*command, *PEERS], check=True)
         part.rename(LIBRARIES)
-    return {name: _version(name) for name in _WANTED}
+    return {name: _version(name) for name in wanted}
 
 
 @contextmanager

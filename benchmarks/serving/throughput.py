@@ -40,15 +40,18 @@ def measure(
     sweep: Mapping[str, Sequence[Options]],
     open_shares: Sequence[float],
     ours_as: Mapping[str, Options],
+    device: str = "cpu",
+    peers_dtype: str = "float32",
 ) -> dict[str, Any]:
     """For each model: ours with each of these changes of settings, each peer at the best of its
     sweep, bare forward passes."""
-    versions = peers.install()
+    versions = peers.install(sweep)
     pictures = jpegs(IMAGES)
     found = {}
     with tempfile.TemporaryDirectory(prefix="lipsum-inference-") as made:
         for name in models:
-            asking = _Asking(make(name, Path(made)), pictures, clients, seconds)
+            made_model = make(name, Path(made))
+            asking = _Asking(made_model, pictures, clients, seconds, device, peers_dtype)
             found[name] = _of_model(asking, ours_as, rounds, sweep, open_shares)
     return {"peers": versions, "clients": list(clients), "rounds": rounds, "models": found}
 
@@ -61,11 +64,18 @@ class _Asking:
     pictures: Sequence[bytes]
     clients: Sequence[int]
     seconds: float
+    device: str
+    peers_dtype: str
+
+    def ours(self, changes: Options) -> AbstractContextManager[_Running]:
+        """Ours with these settings."""
+        return _ours(self.served, self.pictures, device=self.device, **changes)
 
     def peer(self, name: str, options: Options) -> AbstractContextManager[_Running]:
         """A peer with these options."""
         start = {"litserve": _litserve, "bentoml": _bentoml}[name]
-        return start(self.served, self.pictures, options)
+        where = {"device": self.device, "dtype": self.peers_dtype}
+        return start(self.served, self.pictures, options | where)
 
     def load(self, running: _Running, clients: int) -> Load:
         """One stretch of a closed loop."""
@@ -88,8 +98,7 @@ def _of_model(
     }
     with ExitStack() as started:
         servers = {
-            name: started.enter_context(_ours(asking.served, asking.pictures, **changes))
-            for name, changes in ours_as.items()
+            name: started.enter_context(asking.ours(changes)) for name, changes in ours_as.items()
         }
         for name, rows in swept.items():
             best = max(rows, key=lambda row: float(row["best"]["per_second"]))
@@ -99,10 +108,10 @@ def _of_model(
 
 def _bare(asking: _Asking) -> dict[str, dict[str, float]]:
     """Images per second by precision and batch size."""
-    threads, found = os.cpu_count() or 1, {}
+    threads, device, found = os.cpu_count() or 1, torch.device(asking.device), {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         rates = bare.forward_per_second(
-            asking.served.tuned, threads, BATCHES, asking.seconds / 2, dtype
+            asking.served.tuned, threads, BATCHES, asking.seconds / 2, dtype, device
         )
         found[name] = {str(size): round(rate, 2) for size, rate in rates.items()}
     return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -256,10 +256,21 @@ def random_crops(
 
 def normalise(images_BSSC: Tensor, config: PreprocessCfg) -> Tensor:
     """uint8 (B, S, S, 3) to the tower's float32 (B, 3, S, S), as ToTensor and Normalize do."""
-    mean = torch.tensor(config.mean, dtype=torch.float32).view(1, 3, 1, 1)
-    std = torch.tensor(config.std, dtype=torch.float32).view(1, 3, 1, 1)
-    images = images_BSSC.permute(0, 3, 1, 2).contiguous().float().div_(255)
-    return images.sub_(mean).div_(std)
+    return normaliser(config, images_BSSC.device)(images_BSSC)
+
+
+def normaliser(config: PreprocessCfg, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """`normalise` for images on that device, its constants there already."""
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+        for values in (config.mean, config.std)
+    )
+
+    def of(images_BSSC: Tensor) -> Tensor:
+        images = images_BSSC.permute(0, 3, 1, 2).contiguous().float().div_(255)
+        return images.sub_(mean).div_(std)
+
+    return of
 
 
 def image_stages(config: PreprocessCfg) -> list:  # type: ignore[type-arg]
