@@ -19,7 +19,7 @@ MODELS = ("ViT-B-32", "ViT-B-16", "ViT-L-14")
 
 _LITSERVE = [
     {"threads": 1, "batch": b, "wait": w, "workers": n, "fast_queue": q, "api_servers": 1}
-    for b, w, n, q in ((1, 0.0, 8, True), (8, 0.005, 4, False), (32, 0.005, 2, False))
+    for b, w, n, q in ((1, 0.0, 8, True), (8, 0.005, 4, False))
 ]
 
 
@@ -35,11 +35,11 @@ PARTS = {
     model: Part(
         partial(_measure, model),
         {
-            "alone": {"seconds": 6.0, "rounds": 3},
+            "alone": {"seconds": 4.0, "rounds": 2},
             "loaded": {
                 "clients": (1, 16, 64),
                 "seconds": 2.0,
-                "rounds": 3,
+                "rounds": 2,
                 "sweep": {"litserve": _LITSERVE},
                 "open_shares": (0.5, 0.8),
                 "ours_as": {"ours": {}, "ours_eager": {"serving_graphs": False}},
