@@ -17,6 +17,7 @@ from api.conditional import Conditional
 from api.context import RequestContext
 from api.observed import PREFIX, Observations, Observed
 from api.origin import OriginCheck
+from api.page import routes as page
 from api.reference.document import operation_id
 from api.routes import (
     aliases,
@@ -36,6 +37,7 @@ from api.routes import (
     models,
     projects,
     reference,
+    session,
     signed_parts,
     uploads,
     usage,
@@ -78,6 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router, responses=unbounded)
     app.include_router(health.router)
     app.include_router(reference.router)
+    app.include_router(session.router, responses=unbounded)
+    app.include_router(page.router)
     scopes_of_routes(app)  # refuses to make an app with a route that does not state its scope
     return app
 

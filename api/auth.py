@@ -1,5 +1,6 @@
-"""Who is asking: a bearer key stands for one project. And whether it may: every route states the
-one scope it needs, or that it is for everybody.
+"""Who is asking: a bearer key stands for one project, and so does a session that one began (see
+`api.routes.session`). And whether it may: every route states the one scope it needs, or that any
+key will do, or that it is for everybody.
 
 `check_routes` refuses an app with a route that states neither, and `api.context` sends no answer
 that none of these dependencies let out.
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -26,6 +27,8 @@ from core.records import keys, limits
 from core.records.audit import Actor
 
 BEARER = "api_key"  # as the OpenAPI document calls it
+COOKIE = "lipsum_session"
+ANY_KEY: Literal["any-key"] = "any-key"  # what a route states that needs a key and no scope
 _BEARER = HTTPBearer(
     scheme_name=BEARER, auto_error=False, description="An API key of this service."
 )
@@ -41,6 +44,7 @@ class Principal:
     expires_at: float | None
     address: str | None
     request_id: str
+    session: str | None = None  # the secret of the session that it came by, instead of the key's
 
     @property
     def is_admin(self) -> bool:
@@ -66,15 +70,16 @@ async def authenticate(
     services: InServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Principal:
-    """The request's principal. Raises Unauthenticated and RateLimited."""
-    if credentials is None or not credentials.credentials:
-        raise Unauthenticated(
-            "No API key was given; send the header `Authorization: Bearer KEY`.",
-            code="missing_api_key",
-        )
-    secret = credentials.credentials
+    """The request's principal. Raises Unauthenticated, Forbidden and RateLimited."""
+    begun = None
+    if "authorization" not in request.headers:
+        begun = _session(request)
+    secret = begun if begun is not None else _bearer(credentials)
     digest = services.hashing.digest(secret)
-    opened = await services.opened.get(digest, lambda: _open(services, secret))
+    try:
+        opened = await services.opened.get(digest, lambda: _open(services, secret))
+    except Unauthenticated as error:
+        raise error if begun is None else _ended() from error
     key = opened.key
     passed = passport(request.scope)
     services.meter.note(key.project_id, key.id)
@@ -93,7 +98,34 @@ async def authenticate(
         key.expires_at,
         None if request.client is None else request.client.host,
         passed.request_id,
+        begun,
     )
+
+
+def _bearer(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials:
+        raise Unauthenticated(
+            "No API key was given; send the header `Authorization: Bearer KEY`.",
+            code="missing_api_key",
+        )
+    return credentials.credentials
+
+
+def _session(request: Request) -> str | None:
+    """The session that a browser sent by itself. Raises Forbidden for a change that does not say
+    which page asks for it: `api.origin` has only refused those that name a strange one."""
+    secret = request.cookies.get(COOKIE)
+    if secret and request.method not in ("GET", "HEAD") and "origin" not in request.headers:
+        raise Forbidden(
+            f"{request.method} {request.scope['path']} came with a session and without an Origin "
+            "header, so not from a page of this service; send an API key instead.",
+            code="origin_missing",
+        )
+    return secret or None
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated("The session has ended; sign in again.", code="session_ended")
 
 
 def _open(services: Services, secret: str) -> Opened:
@@ -143,21 +175,28 @@ async def _let_everybody_in(request: Request) -> None:
     passport(request.scope).permitted = True
 
 
+async def _let_any_key_in(request: Request, principal: Authenticated) -> None:
+    passport(request.scope).permitted = True
+
+
 everybody = Depends(_let_everybody_in)  # for a route that needs no key and tells no secret
+any_key = Depends(_let_any_key_in)  # for a route about the key itself
 
 _PERMITS = {scope: _permit(scope) for scope in SCOPES}
-_STATED: dict[Callable[..., Any], Scope | None] = {
+Stated = Scope | Literal["any-key"] | None
+_STATED: dict[Callable[..., Any], Stated] = {
     _let_everybody_in: None,
+    _let_any_key_in: ANY_KEY,
     **{permit: scope for scope, permit in _PERMITS.items()},
 }
 
 
-def scopes_of_routes(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
-    """The scope that each method and path needs, None for everybody's.
+def scopes_of_routes(app: FastAPI) -> dict[tuple[str, str], Stated]:
+    """The scope that each method and path needs, ANY_KEY or None for everybody's.
 
     Raises TypeError naming a route that states none or several, or that cannot state one.
     """
-    found: dict[tuple[str, str], Scope | None] = {}
+    found: dict[tuple[str, str], Stated] = {}
     for context in iter_route_contexts(app.routes):
         path = str(context.path_format or context.path)
         if not isinstance(context.original_route, APIRoute):

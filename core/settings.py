@@ -107,6 +107,9 @@ class Settings(BaseSettings):
         description="Origins (https://example.org), separated by commas, whose pages may change "
         "something beside pages of the API's own host.",
     )
+    session_hours: float = Field(
+        12.0, gt=0, le=24 * 366, description="How long somebody stays signed in to the page."
+    )
     trusted_proxies: str = Field(
         "",
         description="Addresses or networks, separated by commas, of proxies whose X-Forwarded-For "

@@ -1,4 +1,5 @@
-"""The digests that open API keys. A key has one, and during a rotation's overlap two."""
+"""The digests that open API keys. A key has one, during a rotation's overlap two, and one more for
+each session of a browser."""
 
 from __future__ import annotations
 
@@ -27,15 +28,34 @@ def shown(secret: str) -> str:
     return secret[:_SHOWN]
 
 
-def add(session: Session, key_id: str, secret: str, hashing: KeyHash) -> None:
-    """The secret opens the key from now on."""
+def add(
+    session: Session, key_id: str, secret: str, hashing: KeyHash, seconds: float | None = None
+) -> None:
+    """The secret opens the key from now on, or for so many seconds."""
     session.execute(
         insert(KeySecret).values(
             digest=hashing.digest(secret),
             key_id=key_id,
             keyed_with=hashing.fingerprint,
             created_at=now(),
+            valid_until=None if seconds is None else now() + seconds,
         )
+    )
+
+
+def remove(session: Session, secret: str, hashing: KeyHash) -> None:
+    """The secret opens nothing any more."""
+    session.execute(
+        delete(KeySecret).where(KeySecret.digest == hashing.digest(secret)),
+        execution_options=_PLAIN,
+    )
+
+
+def remove_ended(session: Session, key_id: str) -> None:
+    """Rows of secrets that no longer open the key."""
+    session.execute(
+        delete(KeySecret).where(KeySecret.key_id == key_id, KeySecret.valid_until <= now()),
+        execution_options=_PLAIN,
     )
 
 
@@ -51,10 +71,7 @@ def opened(secret: str, hashing: KeyHash) -> Select[ApiKey]:
 
 def retire(session: Session, key_id: str, overlap: float) -> None:
     """What opens the key now does so for `overlap` seconds at most; what no longer does is gone."""
-    session.execute(
-        delete(KeySecret).where(KeySecret.key_id == key_id, KeySecret.valid_until <= now()),
-        execution_options=_PLAIN,
-    )
+    remove_ended(session, key_id)
     until = now() + overlap
     lasting = or_(KeySecret.valid_until.is_(None), KeySecret.valid_until > until)
     session.execute(

@@ -42,7 +42,8 @@ class ApiKey(Base):
 
 
 class KeySecret(Base):
-    """A digest that opens a key: one, and for a while after a rotation the one before it too.
+    """A digest that opens a key: one, for a while after a rotation the one before it too, and
+    while they last those of sessions.
 
     The secret has 256 random bits, so one round of hashing is enough.
     """

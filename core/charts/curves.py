@@ -1,0 +1,32 @@
+"""Values over training steps: a line for each series, ID solid and shifted dashed."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from core.charts.look import SERIES, Chart, configured, points
+
+HEIGHT = 240
+
+
+def chart() -> Chart:
+    """`points`: {step, value, series, kind}, kind "id", "shift" or "loss"."""
+    lines = (
+        alt.Chart(points())
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, grid=False)),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+            color=alt.Color(
+                "series:N", title=None, scale=alt.Scale(range=list(SERIES)),
+                legend=alt.Legend(orient="top", columns=3, labelLimit=160),
+            ),
+            strokeDash=alt.StrokeDash(
+                "kind:N", legend=None,
+                scale=alt.Scale(domain=["id", "shift", "loss"], range=[[1, 0], [5, 3], [1, 0]]),
+            ),
+            tooltip=["series:N", "step:Q", alt.Tooltip("value:Q", format=".4~f")],
+        )
+    )  # fmt: skip
+    dots = lines.mark_point(filled=True, size=24).encode(strokeDash=alt.StrokeDashValue([1, 0]))
+    return configured((lines + dots).properties(width="container", height=HEIGHT))
