@@ -3,6 +3,9 @@
 `id` is the event's sequence, so a client that was cut off says with `Last-Event-ID` where to go
 on. After the last event of a job that has ended comes `event: done`, and the stream ends; a
 client that has seen it and connects again all the same is told 204, which means "no more".
+
+Who asks for step metrics finds them in between as `event: metrics`, without an `id`: they have a
+place of their own (seed and step), and may come again after a connection was cut.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from fastapi.responses import Response
 
 from api.events import Channel, Feed
 from api.schemas.jobs import event_object
+from api.schemas.metrics import step_object
 from api.streams import LiveStream, happens
+from core.records.metrics import Measured, Place
 from core.records.tables import Job, JobEvent
 
 MEDIA_TYPE = "text/event-stream"
@@ -34,11 +39,14 @@ def wants_stream(request: Request, stream: bool) -> bool:
     return stream or any(kind.split(";")[0].strip().lower() == MEDIA_TYPE for kind in kinds)
 
 
-def event_stream(feed: Feed, job: Job, key_id: str, after: int | None) -> Response:
-    """The job's events after that sequence, then those to come. None: the client has seen all."""
+def event_stream(
+    feed: Feed, job: Job, key_id: str, after: int | None, metrics_after: Place | None = None
+) -> Response:
+    """The job's events after that sequence, then those to come; step metrics after that place, if
+    there is one. None for `after`: the client has seen all."""
     if after is None:
         return Response(status_code=204)
-    return _Stream(feed, job, key_id, after)
+    return _Stream(feed, job, key_id, after, metrics_after)
 
 
 def encode(event: JobEvent) -> bytes:
@@ -48,18 +56,27 @@ def encode(event: JobEvent) -> bytes:
     return f"id: {event.sequence}\nevent: {kind}\ndata: {body}\n\n".encode()
 
 
+def encode_step(measured: Measured) -> bytes:
+    """Step metrics as they are sent."""
+    return f"event: metrics\ndata: {step_object(measured).model_dump_json()}\n\n".encode()
+
+
 class _Stream(LiveStream):
     """Until the job has ended, or this process stops."""
 
-    def __init__(self, feed: Feed, job: Job, key_id: str, after: int) -> None:
+    def __init__(
+        self, feed: Feed, job: Job, key_id: str, after: int, metrics_after: Place | None
+    ) -> None:
         super().__init__(MEDIA_TYPE)
         self._feed = feed
         self._job = job
         self._key_id = key_id
         self._after = after
+        self._metrics_after = metrics_after
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        with self._feed.watch(self._job, self._key_id) as watch:
+        measured = self._metrics_after
+        with self._feed.watch(self._job, self._key_id, metrics=measured is not None) as watch:
             channel, seen = watch.channel, self._after
             yield _BEGINNING
             while not watch.is_over:
@@ -70,7 +87,10 @@ class _Stream(LiveStream):
                 if found:
                     seen = found[-1][0]
                     yield b"".join(data for _, data in found)
-                elif channel.has_ended:
+                elif measured and channel.metrics_end and measured < channel.metrics_end:
+                    measured, data = await self._feed.read_metrics(channel, measured)
+                    yield data
+                elif channel.has_ended and (measured is None or channel.metrics_are_whole):
                     yield _done(channel)
                     return
                 elif not await happens(changed, HEARTBEAT_SECONDS):

@@ -3,7 +3,9 @@
 Events are rows, written by workers in other processes. However many watch, one thread asks the
 database every quarter of a second what is new of all watched jobs together, and each new event is
 encoded once. A watcher has no queue: it keeps the sequence it has seen, and takes what follows
-from its job's recent events, or from the table when it was too slow and they are gone.
+from its job's recent events, or from the table when it was too slow and they are gone. Of logs and
+step metrics the poller only says how far they are; a page of metrics is read once for all watchers
+that have seen as much.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from dataclasses import dataclass
 import structlog
 
 from core.errors import Unavailable
-from core.records import events, job_logs, keys, states
+from core.records import events, job_logs, keys, metrics, states
 from core.records.engine import Database
 from core.records.events import News
+from core.records.metrics import Measured, Place
 from core.records.tables import Job, JobEvent
 from core.settings import MIB
 
@@ -32,9 +35,11 @@ MAX_WATCHERS = 5000  # of one process; each costs a connection and about 55 KB (
 _RECENT_EVENTS = 256  # kept of a job for those who watch it
 _RECENT_BYTES = MIB
 _PAGE = 100  # events read from the table at once
+_STEPS = 500  # of which metrics are read at once
 _READERS = 2  # threads for those who catch up: they must not keep other requests waiting
 
 Encoded = tuple[int, bytes]  # an event's sequence and its form on the wire
+_StepsPage = asyncio.Future[tuple[Place, bytes]]  # up to where, and their form on the wire
 
 
 class Channel:
@@ -50,6 +55,10 @@ class Channel:
         self.log_followers = 0
         self.log_end: int | None = None  # byte up to which the log is written, once looked for
         self.log_is_whole = False  # nothing will be added to it
+        self.metrics_followers = 0
+        self.metrics_end: Place | None = None  # the last step measured, once looked for
+        self.metrics_are_whole = False
+        self.steps_pages: dict[tuple[Place, Place | None], _StepsPage] = {}
         self._newest = self.last  # sequence of the newest event in the table
         self._recent: deque[Encoded] = deque()
         self._bytes = 0
@@ -92,6 +101,14 @@ class Channel:
         if is_new:
             self.wake()
 
+    def set_metrics_end(self, end: Place | None) -> None:
+        """How far the metrics were, likewise. None: nothing was measured yet."""
+        is_new = end != self.metrics_end or self.has_ended != self.metrics_are_whole
+        self.metrics_end, self.metrics_are_whole = end, self.has_ended
+        if is_new:
+            self.steps_pages.clear()
+            self.wake()
+
     def wake(self) -> None:
         """Those who wait look again."""
         self.changed.set()
@@ -110,9 +127,15 @@ class Watch:
 class Feed:
     """Made and used on the event loop; only its reads run in threads of its own."""
 
-    def __init__(self, database: Database, encode: Callable[[JobEvent], bytes]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        encode: Callable[[JobEvent], bytes],
+        encode_step: Callable[[Measured], bytes],
+    ) -> None:
         self._database = database
         self._encode = encode
+        self._encode_step = encode_step
         self._channels: dict[str, Channel] = {}
         self._watches: set[Watch] = set()
         self._poller = ThreadPoolExecutor(1, "event-poller")
@@ -132,13 +155,16 @@ class Feed:
             )
 
     @contextmanager
-    def watch(self, job: Job, key_id: str, *, log: bool = False) -> Iterator[Watch]:
-        """Holds the job's channel open, and has its log looked at too if asked for. The job's row
-        may be some moments old."""
+    def watch(
+        self, job: Job, key_id: str, *, log: bool = False, metrics: bool = False
+    ) -> Iterator[Watch]:
+        """Holds the job's channel open, and has its log or its metrics looked at too if asked for.
+        The job's row may be some moments old."""
         channel = self._channels.setdefault(job.id, Channel(job))
         watch = Watch(channel, key_id, is_over=self._closed)
         channel.watchers += 1
         channel.log_followers += log
+        channel.metrics_followers += metrics
         self._watches.add(watch)
         if self._task is None:
             self._task = asyncio.create_task(self._poll())
@@ -148,6 +174,7 @@ class Feed:
             self._watches.remove(watch)
             channel.watchers -= 1
             channel.log_followers -= log
+            channel.metrics_followers -= metrics
             if not channel.watchers:
                 del self._channels[job.id]
 
@@ -171,6 +198,21 @@ class Feed:
                 return job_logs.read(session, channel.job_id, start)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, find)
+
+    async def read_metrics(self, channel: Channel, after: Place) -> tuple[Place, bytes]:
+        """A page of the job's step metrics, which there is, and up to where it goes."""
+        asked = (after, channel.metrics_end)
+        page = channel.steps_pages.get(asked)
+        if page is None or (page.done() and page.exception() is not None):
+            loop = asyncio.get_running_loop()
+            page = loop.run_in_executor(self._readers, self._steps_page, channel.job_id, after)
+            channel.steps_pages[asked] = page
+        return await asyncio.shield(page)
+
+    def _steps_page(self, job_id: str, after: Place) -> tuple[Place, bytes]:
+        with self._database.read() as session:
+            found = metrics.list_steps(session, job_id, after, _STEPS)
+        return found[-1].place, b"".join(map(self._encode_step, found))
 
     def end_all(self) -> None:
         """Every watcher is let go: the process stops."""
@@ -206,10 +248,11 @@ class Feed:
         channels = self._channels.values()
         seen = {c.job_id: c.last for c in channels if not c.has_ended}
         logs = [c.job_id for c in channels if c.log_followers and not c.log_is_whole]
+        measured = [c.job_id for c in channels if c.metrics_followers and not c.metrics_are_whole]
         watching = Counter(watch.key_id for watch in self._watches)
         check_keys = time.monotonic() - self._keys_seen_at >= KEY_SECONDS
-        found, log_ends, open_keys = await asyncio.get_running_loop().run_in_executor(
-            self._poller, self._ask, seen, logs, list(watching) if check_keys else []
+        found, log_ends, steps, open_keys = await asyncio.get_running_loop().run_in_executor(
+            self._poller, self._ask, seen, logs, measured, list(watching) if check_keys else []
         )
         for job_id, (news, encoded) in found.items():
             if job_id in self._channels:
@@ -217,23 +260,28 @@ class Feed:
         for job_id, end in log_ends.items():
             if job_id in self._channels:
                 self._channels[job_id].set_log_end(end)
+        for job_id in measured:
+            if job_id in self._channels:
+                self._channels[job_id].set_metrics_end(steps.get(job_id))
         if check_keys:
             self._keys_seen_at = time.monotonic()
             self._let_go(lambda watch: watch.key_id in watching and watch.key_id not in open_keys)
         return any(channel.is_behind for channel in self._channels.values())
 
     def _ask(
-        self, seen: dict[str, int], logs: list[str], key_ids: list[str]
-    ) -> tuple[dict[str, tuple[News, list[Encoded]]], dict[str, int], set[str]]:
-        """In the poller's thread. Logs after statuses, or the end of one could be missed."""
-        if not seen and not logs and not key_ids:
-            return {}, {}, set()
+        self, seen: dict[str, int], logs: list[str], measured: list[str], key_ids: list[str]
+    ) -> tuple[dict[str, tuple[News, list[Encoded]]], dict[str, int], dict[str, Place], set[str]]:
+        """In the poller's thread. Logs and metrics after statuses, or the end of one could be
+        missed."""
+        if not seen and not logs and not measured and not key_ids:
+            return {}, {}, {}, set()
         with self._database.read() as session:
             found = events.news(session, seen, _PAGE)
             log_ends = {job_id: job_logs.kept(session, job_id).end for job_id in logs}
+            steps = metrics.ends(session, measured)
             open_keys = keys.still_open(session, key_ids) if key_ids else set()
         encoded = {job_id: (item, self._encoded(item.rows)) for job_id, item in found.items()}
-        return encoded, log_ends, open_keys
+        return encoded, log_ends, steps, open_keys
 
     def _encoded(self, rows: list[JobEvent]) -> list[Encoded]:
         return [(row.sequence, self._encode(row)) for row in rows]

@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from api.beliefs import Beliefs
-from api.event_stream import encode
+from api.event_stream import encode, encode_step
 from api.events import Feed
 from api.metering import Meter
 from api.rates import RateLimiter
@@ -72,7 +72,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         timeout=aiohttp.ClientTimeout(settings.serving_timeout, sock_connect=CONNECT_TIMEOUT),
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
     )
-    feed = Feed(database, encode)
+    feed = Feed(database, encode, encode_step)
     try:
         async with inference, meter.running():
             yield Services(

@@ -7,27 +7,13 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from core.learning.methods import registry
+from core.learning.methods import described, registry
 
 
 def show_methods(*, as_json: bool) -> None:
     """Every method of the registry, as a table or as JSON with its hyperparameters' schema."""
     if as_json:
-        document = [
-            {
-                "name": method.name,
-                "title": method.title,
-                "kind": method.kind,
-                "description": method.description,
-                "citation": method.citation,
-                "fits": method.fits(),
-                "inputs": {"fewest": method.n_inputs[0], "most": method.n_inputs[1]},
-                "output": method.output,
-                "hyperparameters": method.Hyperparameters.model_json_schema(),
-            }
-            for method in registry().values()
-        ]
-        print(json.dumps(document, indent=2))
+        print(json.dumps(described(), indent=2))
         return
     table = Table("method", "kind", "when to take it", "source")
     for method in registry().values():

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The servers that tests start privately, from Debian's packages where that may be done. What is
-# missing afterwards is named by the tests that were left out.
+# The servers that tests start privately, and the browser that they drive, from Debian's packages where
+# that may be done. What is missing afterwards is named by the tests that were left out.
 set -euo pipefail
 
 missing=()
@@ -8,6 +8,7 @@ missing=()
     missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v rabbitmq-server >/dev/null || missing+=(rabbitmq-server)
+command -v chromium >/dev/null || missing+=(chromium)
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 if command -v apt-get >/dev/null && [[ "$(id -u)" == 0 ]]; then

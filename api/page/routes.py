@@ -38,13 +38,13 @@ async def chart(version: str, chart: str, request: Request) -> Response:
     return found.response(request.headers.get("accept-encoding", ""), "public, max-age=86400")
 
 
-@router.get("/static/{version}/{path:path}", response_class=Response)
-def static(version: str, path: str, request: Request) -> Response:
+@router.get("/static/{version}/{asset:path}", response_class=Response)
+def static(version: str, asset: str, request: Request) -> Response:
     """A style sheet or a module."""
     accepted = request.headers.get("accept-encoding", "")
-    found = load_assets().response(version, path, accepted)
+    found = load_assets().response(version, asset, accepted)
     if found is None:
-        raise NotFound(f"The page has no file {shown(path)}.")
+        raise NotFound(f"The page has no file {shown(asset)}.")
     return found
 
 

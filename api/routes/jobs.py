@@ -27,6 +27,7 @@ from api.schemas.jobs import (
     job_object,
 )
 from api.schemas.lists import After, Limit, ListOf, Order, list_of
+from api.schemas.metrics import PLACE, START, place_of
 from api.services import InServices, Services
 from core import doorbell
 from core.errors import InvalidRequest, NotFound
@@ -47,6 +48,7 @@ from core.records import (
     stopping,
     workers,
 )
+from core.records.metrics import Place
 from core.records.states import ENDED, WAITING
 from core.records.tables import Job
 from core.validation import shown
@@ -65,15 +67,19 @@ _DONE = {  # the last event of a stream, which no list has
 }
 _STREAMED = {
     "type": "object",
-    "required": ["id", "event", "data"],
+    "required": ["event", "data"],
     "properties": {
-        "id": {"type": "string"},
+        "id": {"type": "string"},  # which step metrics have not
         "event": {"type": "string"},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
             "contentSchema": {
-                "anyOf": [{"$ref": "#/components/schemas/FineTuningJobEvent"}, _DONE]
+                "anyOf": [
+                    {"$ref": "#/components/schemas/FineTuningJobEvent"},
+                    {"$ref": "#/components/schemas/StepMetrics"},
+                    _DONE,
+                ]
             },
         },
     },
@@ -236,6 +242,14 @@ def list_events(
     stream: Annotated[
         bool, Query(description="Stream all events after `after`, as they come, until the end.")
     ] = False,
+    metrics: Annotated[
+        str | None,
+        Query(
+            pattern=f"^({START}|{PLACE})$",
+            description="With a stream: also step metrics after that SEED.STEP, or from the "
+            "`start`, as `event: metrics`.",
+        ),
+    ] = None,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -256,7 +270,8 @@ def list_events(
     last = None if is_over else _sequence(job_id, last_event_id, "last-event-id")
     if wants_stream(request, stream):
         start = seen or 0 if last is None else last
-        return _stream(services, principal, job_id, None if is_over else start)
+        place = None if metrics is None else place_of(metrics)
+        return _stream(services, principal, job_id, None if is_over else start, place)
     with services.database.read() as session:
         page = events.list_events(
             session,
@@ -284,11 +299,17 @@ def list_checkpoints(
     return list_of([checkpoint_object(model) for model in page.items], page.has_more)
 
 
-def _stream(services: Services, principal: Principal, job_id: str, after: int | None) -> Response:
+def _stream(
+    services: Services,
+    principal: Principal,
+    job_id: str,
+    after: int | None,
+    metrics_after: Place | None,
+) -> Response:
     services.feed.require_room()
     with services.database.read() as session:
         job = jobs.get(session, principal.project_id, job_id)
-    return event_stream(services.feed, job, principal.key_id, after)
+    return event_stream(services.feed, job, principal.key_id, after, metrics_after)
 
 
 def _moved(

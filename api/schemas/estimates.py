@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.schemas.jobs import Hyperparameters
 from core.errors import InvalidRequest
 from core.jobs.estimate import Estimate, Figure
 from core.jobs.spec import JobSpec
@@ -38,6 +39,9 @@ class JobEstimate(BaseModel):
     valid: bool = Field(description="Whether the same request would make a job now.")
     errors: list[RequestError]
     spec_digest: str | None = Field(description="Of the job it would make.")
+    hyperparameters: Hyperparameters | None = Field(
+        description='Of the job it would make, resolved: nothing is "auto".'
+    )
     steps: EstimatedFigure = Field(description="Training steps over all seeds.")
     seconds: EstimatedFigure = Field(description="From the job's start to its end.")
     memory_bytes: EstimatedFigure = Field(description="Of the machine's memory, at the peak.")
@@ -57,6 +61,7 @@ def estimate_object(
             for fault in faults
         ],
         spec_digest=None if spec is None else spec_digest(spec),
+        hyperparameters=None if spec is None else spec.hyperparameters,
         steps=_figure(figures.steps),
         seconds=_figure(figures.seconds),
         memory_bytes=_figure(figures.memory_bytes),

@@ -1,7 +1,7 @@
 """What all charts of a job share: fonts, colours, and that they take the width there is.
 
-Colours of Okabe and Ito ("Color Universal Design", 2008), which stay apart for colour-blind readers;
-ink and grid are given by the page, for light and dark.
+Colours of Okabe and Ito ("Color Universal Design", 2008), which colour-blind
+readers tell apart; ink and grid are given by the page, for light and dark.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ are not those of the run that the job promised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.jobs.messages import Metrics
@@ -18,6 +19,20 @@ from core.records.rows import upsert
 from core.records.tables import Job, JobMetric
 
 _Key = tuple[int, int, str]  # seed, step, name
+
+
+Place = tuple[int, int]
+"""A seed and a step of it. Seeds train one after the other, so what comes later is greater."""
+
+BEGINNING: Place = (-1, -1)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured at one step."""
+
+    place: Place
+    values: dict[str, float | None]
 
 
 class Differs(Exception):
@@ -58,6 +73,43 @@ def write(session: Session, job: Job, reports: Sequence[Metrics], *, repeatable:
     elif rows:
         key_columns = ["job_id", "seed", "step", "name"]
         upsert(session, JobMetric, rows, key=key_columns, replace=["value"])
+
+
+def list_steps(session: Session, job_id: str, after: Place, limit: int) -> list[Measured]:
+    """The job's next steps, at most `limit`. Whose the job is was looked at before."""
+    place = tuple_(JobMetric.seed, JobMetric.step)
+    unseen = (JobMetric.job_id == job_id, place > after)
+    by_place = (JobMetric.seed, JobMetric.step)
+    chosen = session.execute(
+        select(*by_place).where(*unseen).distinct().order_by(*by_place).limit(limit)
+    )
+    places = [(row.seed, row.step) for row in chosen]
+    if not places:
+        return []
+    statement = (
+        select(JobMetric.seed, JobMetric.step, JobMetric.name, JobMetric.value)
+        .where(*unseen, place <= places[-1])
+        .order_by(*by_place, JobMetric.name)
+    )
+    values: dict[Place, dict[str, float | None]] = {place: {} for place in places}
+    for row in session.execute(statement):
+        values[row.seed, row.step][row.name] = row.value
+    return [Measured(place, found) for place, found in values.items()]
+
+
+def ends(session: Session, job_ids: Iterable[str]) -> dict[str, Place]:
+    """The last step that was measured, of each job that measured any."""
+    found = {}
+    for job_id in job_ids:
+        last = (
+            select(JobMetric.seed, JobMetric.step)
+            .where(JobMetric.job_id == job_id)
+            .order_by(JobMetric.seed.desc(), JobMetric.step.desc())
+            .limit(1)
+        )
+        for row in session.execute(last):
+            found[job_id] = (row.seed, row.step)
+    return found
 
 
 def _known(session: Session, job: Job, reports: Sequence[Metrics]) -> dict[_Key, float | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import Any
 
 from core.learning.methods.base import Method
 
@@ -26,6 +27,24 @@ def registry() -> dict[str, type[Method]]:
                 if _is_method_of(thing, module.__name__):
                     found[thing.name] = thing
     return dict(sorted(found.items()))
+
+
+def described() -> list[dict[str, Any]]:
+    """The registry as JSON: what each is for, and its hyperparameters' schema."""
+    return [
+        {
+            "name": method.name,
+            "title": method.title,
+            "kind": method.kind,
+            "description": method.description,
+            "citation": method.citation,
+            "fits": method.fits(),
+            "inputs": {"fewest": method.n_inputs[0], "most": method.n_inputs[1]},
+            "output": method.output,
+            "hyperparameters": method.Hyperparameters.model_json_schema(),
+        }
+        for method in registry().values()
+    ]
 
 
 def _is_method_of(thing: object, module_name: str) -> bool:

@@ -27,6 +27,9 @@ DIRECT = {"part_number": 3, "bytes": len(PART), "sha256": hashlib.sha256(PART).h
 URL = "https://93.184.216.34/hook"  # an address: no test asks a resolver on the internet
 
 
+NOBODYS = ("name", "version", "asset", "chart")  # fields of Owned that are the same for all
+
+
 @dataclass(frozen=True)
 class Owned:
     """Ids of what the first tenant has; the test may do with it what it likes."""
@@ -45,6 +48,9 @@ class Owned:
     delivery_id: str
     alias: str  # points at a base, and pointed at the model before
     name: str = "head.safetensors"
+    version: str = "0"  # of the page; any will do
+    asset: str = "css/app.css"
+    chart: str = "curves"
 
     def ids(self) -> dict[str, str]:
         """What stands in a path or body, by name."""

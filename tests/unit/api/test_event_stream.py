@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +16,19 @@ from sqlalchemy import event as sqlalchemy_event
 
 from api import event_stream, events, streams
 from api.app import create_app
-from core.records import events as records
-from core.records import jobs, keys, publishing
-from core.records.events import Line
+from core.records import jobs, keys
 from core.records.tables import Job
 from tests import service_builders as build
 from tests.api_service import Service, add_key, make_settings, prepare
 from tests.live_api import live
 from tests.service_builders import HASHING
-
-JOBS = "/v1/fine_tuning/jobs"
-
-
-@dataclass
-class Sent:
-    """One event as a client reads it."""
-
-    id: str
-    event: str
-    data: dict[str, Any]
+from tests.unit.api.streamed import JOBS, Live, Sent, finish, read, running_live, say
 
 
-def read(lines: Iterator[str]) -> Iterator[Sent]:
-    """The events of a stream; comments are left out."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line == "":
-            if "data" in fields:
-                yield Sent(fields["id"], fields["event"], json.loads(fields["data"]))
-            fields = {}
-        elif not line.startswith(":"):
-            name, _, value = line.partition(": ")
-            fields[name] = value
-
-
-def finish(service: Service, job: Job) -> None:
-    held = build.claim(service.database)
-    assert held.job_id == job.id
-    with service.database.write() as session:
-        publishing.publish(session, held, build.results(held), max_attempts=1)
-
-
-def say(service: Service, job: Job, *messages: str) -> None:
-    with service.database.write() as session:
-        records.append(session, job.id, [Line(message) for message in messages])
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Live]:
+    with running_live(tmp_path) as opened:
+        yield opened
 
 
 class TestAnEndedJob:
@@ -133,47 +100,6 @@ class TestAnEndedJob:
         never = fresh.client.get(f"{JOBS}/ftjob-none/events?stream=true")
         assert foreign.status_code == never.status_code == 404
         assert foreign.text.replace(job.id, "ftjob-none") == never.text
-
-
-@dataclass
-class Live:
-    """A service that is reached over a socket."""
-
-    service: Service
-    address: str
-
-    @property
-    def feed(self) -> events.Feed:
-        feed: events.Feed = self.service.client.app.state.services.feed  # type: ignore[attr-defined]
-        return feed
-
-    def url(self, job: Job) -> str:
-        return f"{self.address}{JOBS}/{job.id}/events?stream=true"
-
-    def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.service.key}"}
-
-    def watchers(self) -> int:
-        return len(self.feed._watches)
-
-    def wait_for_watchers(self, number: int) -> None:
-        deadline = time.monotonic() + 20
-        while self.watchers() != number:
-            assert time.monotonic() < deadline, f"{self.watchers()} watchers, not {number}"
-            time.sleep(0.01)
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Live]:
-    settings = make_settings(tmp_path)
-    database, store, project_id, key = prepare(settings)
-    app = create_app(settings)
-    with live(app) as address:
-        client: Any = httpx.Client(base_url=address, headers={"authorization": f"Bearer {key}"})
-        client.app = app
-        yield Live(Service(settings, database, store, project_id, key, client), address)
-        client.close()
-    database.close()
 
 
 class TestALiveJob:

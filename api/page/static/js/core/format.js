@@ -23,7 +23,7 @@ export function count(number) {
 
 export function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
-  return Math.abs(value) >= 1e-3 || value === 0 ? Number(value.toPrecision(digits)).toString() : value.toExponential(digits - 1);
+  return Math.abs(value) >= 1e-3 || value === 0 ? Number(value.toPrecision(digits)).toString() : value.toExponential(digits - 1).replace(/\.?0+e/, "e");
 }
 
 export function bytes(size) {
