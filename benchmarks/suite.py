@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks.figures import Figure
 from benchmarks.machine import load, machine
-from cli.provenance import commit
+from cli.provenance import changed_files, commit
 from cli.tables import wide_console
 
 _MET = {True: "met", False: "missed", None: ""}
@@ -41,8 +41,15 @@ def run(
 
     The record is written after every part; parts that the same commit recorded on the same machine
     before are not measured again. So it can be made in several runs, and is whole after the last.
+    Nothing is recorded of code that no commit has.
     """
     options = _parse(title, parts)
+    changed = changed_files() if options.record is not None else []
+    if changed:
+        raise SystemExit(
+            f"{', '.join(changed)} differ from the commit that the record would name; commit them "
+            "first, or leave --record out."
+        )
     console = wide_console()
     document = _begun(
         options.record, {"command": command, "commit": commit(), "machine": machine()}

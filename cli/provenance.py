@@ -19,12 +19,23 @@ def machine() -> str:
 
 def commit() -> str | None:
     """The checkout's commit; None where this does not run from one."""
+    return _git("rev-parse", "--short=12", "HEAD")
+
+
+def changed_files() -> list[str]:
+    """Files of the repository that are not as that commit has them: it does not give the code again
+    that was measured. Results do not count, which are written meanwhile."""
+    found = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/docs/results")
+    return [line[2:].strip() for line in (found or "").splitlines()]
+
+
+def _git(*arguments: str) -> str | None:
     with suppress(OSError, subprocess.CalledProcessError):
         answer = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607
+            ["git", *arguments],  # noqa: S607
             capture_output=True,
             check=True,
             text=True,
         )
-        return answer.stdout.strip()
+        return answer.stdout.rstrip()
     return None

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import api, jobs
+from benchmarks import api, inference, jobs
 from benchmarks.figures import Figure, figures
+from benchmarks.inference_figures import figures as inference_figures
 from benchmarks.job_figures import figures as job_figures
 from benchmarks.suite import Part
 
@@ -29,6 +30,14 @@ def test_a_part_measures_what_the_table_shows(name: str) -> None:
 @pytest.mark.parametrize("name", jobs.PARTS)
 def test_so_does_one_of_jobs(name: str) -> None:
     _measured(jobs.PARTS, name, job_figures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", [name for name in inference.PARTS if name != "throughput"])
+def test_so_does_one_of_inference(name: str) -> None:
+    """Those that need no other framework."""
+    _measured(inference.PARTS, name, inference_figures)
 
 
 def _measured(
