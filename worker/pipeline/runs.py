@@ -112,9 +112,15 @@ class Runs:
             if run.start is not None and not went_on:
                 self._announce_start(run, run.start)
             company.begin(trainer)
+
+            def validate(head: Head) -> float:
+                accuracy = self.selection_accuracy(head)
+                self._announce_score(run, run.steps_before + trainer.next_step, accuracy)
+                return accuracy
+
             return trainer.run(
                 on_reports=log,
-                validate=self.selection_accuracy,
+                validate=validate,
                 keeper=checkpoints.keeper(run.number, log),
             )
 
@@ -141,6 +147,17 @@ class Runs:
             f"{self.workspace.spec.theta0.id} stays what it is held against",
             seed=run.seed,
             start=start.id,
+        )
+
+    def _announce_score(self, run: PlannedRun, step: int, accuracy: float) -> None:
+        """An event and no step metric: those are read in the order of steps, and this comes after
+        its step."""
+        where = " and ".join(split.name for split in self.data.selecting)
+        self.workspace.reporter.event(
+            f"seed {run.seed}: {100 * accuracy:.2f} % on {where} after step {step}",
+            seed=run.seed,
+            step=step,
+            validation_accuracy=accuracy,
         )
 
     def ends_of_the_line(self, fine_tuned: TrainedState) -> tuple[State, State]:

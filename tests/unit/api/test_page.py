@@ -70,6 +70,15 @@ def test_no_file_names_another_site(client: TestClient) -> None:
             assert named <= {"http://www.w3.org/2000/svg"}, (path, named)
 
 
+@pytest.mark.parametrize(
+    "forbidden",
+    ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"],
+)
+def test_no_module_makes_markup_or_code_of_a_string(forbidden: str) -> None:
+    for path in STATIC.rglob("*.js"):
+        assert forbidden not in path.read_text(), path
+
+
 def test_a_file_is_packed_for_who_can_unpack_it(client: TestClient) -> None:
     address = f"/static/{VERSION}/css/app.css"
     with client.stream("GET", address, headers={"accept-encoding": "gzip"}) as answer:

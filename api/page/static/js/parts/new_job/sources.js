@@ -45,7 +45,7 @@ export function modelChoice(models, state, change) {
     {},
     h("label", { for: "model" }, "Base"),
     select,
-    bases.length === 0 && h("p", { class: "muted small" }, "No base is registered; the operator adds them with `lipsum bases add`."),
+    bases.length === 0 && h("p", { class: "muted small" }, "No base is registered; the operator adds them with `lipsum base add`."),
   );
 }
 

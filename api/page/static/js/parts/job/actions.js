@@ -1,0 +1,48 @@
+// What can be done with a job as it stands.
+
+import { ask } from "../../core/api.js";
+import { announce, h, show } from "../../core/dom.js";
+import { failure, may } from "../../core/start.js";
+
+const HELD = ["running", "queued", "validating_files"];
+
+/** Buttons that follow the job. `changed(job)` is told what the service answered. */
+export function actions(session, changed) {
+  const element = h("div", { class: "actions" });
+  const wrong = h("div", { "aria-live": "polite" });
+
+  const button = (job, text, verb, body, kind = "quiet") =>
+    h("button", { type: "button", class: kind, onclick: (event) => run(event.target, job, text, verb, body) }, text);
+
+  async function run(pressed, job, text, verb, body) {
+    pressed.disabled = true;
+    try {
+      changed(await ask("POST", `/v1/fine_tuning/jobs/${job.id}/${verb}`, { json: body }));
+      announce(`${text}: done`);
+      show(wrong);
+    } catch (error) {
+      show(wrong, failure(error));
+      pressed.disabled = false;
+    }
+  }
+
+  return {
+    element: h("div", {}, element, wrong),
+    update(job) {
+      const stopping = job.status === "cancelling" || job.stop_for !== null;
+      show(
+        element,
+        job.status === "succeeded" && h("a", { class: "button", href: `/jobs/${job.id}/result` }, "See the result"),
+        may(session, "jobs:write") && [
+          HELD.includes(job.status) && !stopping && button(job, "Pause", "pause"),
+          job.status === "paused" && button(job, "Resume", "resume", undefined, ""),
+          job.status === "failed" && button(job, "Try again", "retry", undefined, ""),
+          job.status === "running" && !stopping && button(job, "Stop and keep the last checkpoint", "cancel", { keep_checkpoint: true }),
+          (HELD.includes(job.status) || job.status === "paused") && !stopping && button(job, "Cancel", "cancel", undefined, "danger"),
+          h("a", { class: "button quiet", href: `/jobs/new?from=${job.id}` }, "Run again with changes"),
+        ],
+        stopping && h("span", { class: "muted" }, job.stop_for === "pause" ? "It is being paused." : "It is being stopped."),
+      );
+    },
+  };
+}

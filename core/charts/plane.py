@@ -1,0 +1,45 @@
+"""ID accuracy against the mean over shifted splits: zero-shot, the line of interpolations, and the
+model that is looked at (WiSE-FT, Wortsman et al., CVPR 2022, Figure 1)."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from core.charts.look import SERIES, ZERO_SHOT, Chart, configured, points
+
+HEIGHT = 320
+KINDS = ["zero-shot", "interpolation", "fine-tuned", "shown"]
+
+
+def chart() -> Chart:
+    """`points`: {id, shift, kind, label, order}, accuracies in percent; the line goes by `order`,
+    which "shown" has none of."""
+    base = alt.Chart(points())
+    x = alt.X("id:Q", title="ID accuracy, %", scale=alt.Scale(zero=False, padding=20, nice=False))
+    y = alt.Y(
+        "shift:Q", title="mean over shifted splits, %",
+        scale=alt.Scale(zero=False, padding=20, nice=False),
+    )  # fmt: skip
+    line = (
+        base.transform_filter("datum.kind != 'shown'")
+        .mark_line(color=SERIES[0], opacity=0.6, strokeWidth=1.5)
+        .encode(x=x, y=y, order="order:Q")
+    )
+    marks = base.mark_point(filled=True, opacity=1).encode(
+        x=x, y=y,
+        color=alt.Color(
+            "kind:N", title=None, legend=alt.Legend(orient="top"),
+            scale=alt.Scale(domain=KINDS, range=[ZERO_SHOT, SERIES[0], SERIES[0], SERIES[1]]),
+        ),
+        shape=alt.Shape(
+            "kind:N", title=None, legend=alt.Legend(orient="top"),
+            scale=alt.Scale(domain=KINDS, range=["diamond", "circle", "square", "triangle-up"]),
+        ),
+        size=alt.Size(
+            "kind:N", legend=None, scale=alt.Scale(domain=KINDS, range=[150, 40, 110, 190])
+        ),
+        tooltip=[
+            "label:N", alt.Tooltip("id:Q", format=".1f"), alt.Tooltip("shift:Q", format=".1f"),
+        ],
+    )  # fmt: skip
+    return configured((line + marks).properties(width="container", height=HEIGHT))
