@@ -33,7 +33,7 @@ async def definition(name: str) -> Asset:
 def _bundle() -> Asset:
     import vl_convert  # a quarter of a second, and a process's first chart is soon enough
 
-    return asset("text/javascript", vl_convert.javascript_bundle().encode())
+    return asset("text/javascript", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
 
 
 @cache

@@ -13,7 +13,7 @@ def chart() -> Chart:
     """`points`: {step, value, series, kind}, kind "id", "shift" or "loss"."""
     lines = (
         alt.Chart(points())
-        .mark_line(strokeWidth=2, clip=True)
+        .mark_line(strokeWidth=1.5, clip=True)
         .encode(
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, grid=False)),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
@@ -28,5 +28,10 @@ def chart() -> Chart:
             tooltip=["series:N", "step:Q", alt.Tooltip("value:Q", format=".4~f")],
         )
     )  # fmt: skip
-    dots = lines.mark_point(filled=True, size=24).encode(strokeDash=alt.StrokeDashValue([1, 0]))
+    # Losses have a value for every step: dots would hide the line.
+    dots = (
+        lines.transform_filter("datum.kind != 'loss'")
+        .mark_point(filled=True, size=30)
+        .encode(strokeDash=alt.StrokeDashValue([1, 0]))
+    )
     return configured((lines + dots).properties(width="container", height=HEIGHT))

@@ -15,7 +15,10 @@ def chart() -> Chart:
     """`points`: {id, shift, kind, label, order}, accuracies in percent; the line goes by `order`,
     which "shown" has none of."""
     base = alt.Chart(points())
-    x = alt.X("id:Q", title="ID accuracy, %", scale=alt.Scale(zero=False, padding=20, nice=False))
+    x = alt.X(
+        "id:Q", title="ID accuracy, %", axis=alt.Axis(tickCount=6, labelOverlap=True),
+        scale=alt.Scale(zero=False, padding=20, nice=False),
+    )  # fmt: skip
     y = alt.Y(
         "shift:Q", title="mean over shifted splits, %",
         scale=alt.Scale(zero=False, padding=20, nice=False),
@@ -35,9 +38,7 @@ def chart() -> Chart:
             "kind:N", title=None, legend=alt.Legend(orient="top"),
             scale=alt.Scale(domain=KINDS, range=["diamond", "circle", "square", "triangle-up"]),
         ),
-        size=alt.Size(
-            "kind:N", legend=None, scale=alt.Scale(domain=KINDS, range=[150, 40, 110, 190])
-        ),
+        size=alt.condition("datum.kind == 'interpolation'", alt.value(40), alt.value(150)),
         tooltip=[
             "label:N", alt.Tooltip("id:Q", format=".1f"), alt.Tooltip("shift:Q", format=".1f"),
         ],

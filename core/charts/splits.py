@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from core.charts.look import SERIES, ZERO_SHOT, Chart, configured, points
+from core.charts.look import FIT, SERIES, ZERO_SHOT, Chart, configured, points
 
-STEP = 34  # pixels of a split
+HEIGHT = 260  # pixels, for six splits; the page gives a chart of more of them more
 
 
 def chart() -> Chart:
@@ -31,9 +31,11 @@ def chart() -> Chart:
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(
         x="value:Q", y=split, yOffset=apart, color=colour,
         shape=alt.Shape(
-            "model:N", legend=None,
+            "model:N", title=None, legend=alt.Legend(orient="top"),
             scale=alt.Scale(domain=["zero-shot", "this model"], range=["diamond", "circle"]),
         ),
         tooltip=["split:N", "model:N", alt.Tooltip("value:Q", format=".1f")],
     )  # fmt: skip
-    return configured((whiskers + dots).properties(width="container", height=alt.Step(STEP)))
+    return configured(
+        (whiskers + dots).properties(width="container", height=HEIGHT, autosize=FIT)
+    )

@@ -54,6 +54,14 @@ def draw_apart(path: Path, structure: Structure, split: str, limits: Limits, tar
     )
 
 
+def draw_named_apart(path: Path, captions: dict[str, str], limits: Limits, target: Path) -> None:
+    """Writes these images of the archive, each with its caption, as one JPEG to `target`. Raises as
+    `inspect_apart`."""
+    run_apart(
+        "draw_named", path=str(path), captions=captions, limits=asdict(limits), target=str(target)
+    )
+
+
 def run_apart(task: str, **arguments: Any) -> Any:
     """The answer of one of `_TASKS` in a process of its own, or the fault that it raised."""
     done = subprocess.run(
@@ -115,6 +123,21 @@ def _draw(
     sheet.save(target, "JPEG", quality=85)
 
 
+def _draw_named(path: str, captions: dict[str, str], limits: dict[str, Any], target: str) -> None:
+    from core.datasets.contact_sheet import sheet_of
+
+    bounds = Limits(**limits)
+    with open_archive(Path(path), bounds) as archive:
+        sheet = sheet_of(archive, captions, bounds)
+    sheet.save(target, "JPEG", quality=85)
+
+
+def _changes(path: str, asked: dict[str, Any]) -> Any:
+    from core.jobs.changes import Asked, find_changes
+
+    return find_changes(Path(path), Asked(**asked))
+
+
 def _fault(kind: str, message: str, code: str, param: str | None = None) -> ServiceError:
     found = getattr(errors, kind, InvalidRequest)
     assert issubclass(found, ServiceError)
@@ -134,4 +157,9 @@ def _environment() -> dict[str, str]:
 _NO_MEMORY = (
     f"Looking into the archive takes more than {MEMORY_BYTES} bytes of memory. Split the data set."
 )
-_TASKS: dict[str, Callable[..., Any]] = {"inspect": _inspect, "draw": _draw}
+_TASKS: dict[str, Callable[..., Any]] = {
+    "inspect": _inspect,
+    "draw": _draw,
+    "draw_named": _draw_named,
+    "changes": _changes,
+}

@@ -30,17 +30,21 @@ def contact_sheet(archive: Archive, layout: Layout, split: str, limits: Limits) 
 
     Of more classes than that, one image of each of 96. An image that cannot be read is a blank.
     """
-    chosen = _choose(archive, layout, split)
-    drawn = _draw(archive, chosen, limits)
+    return sheet_of(archive, _choose(archive, layout, split), limits)
+
+
+def sheet_of(archive: Archive, captions: dict[str, str], limits: Limits) -> Image.Image:
+    """These images of the archive with what stands under each, in that order."""
+    drawn = _draw(archive, captions, limits)
     rows = -(-len(drawn) // COLUMNS)
     width, height = CELL + _GAP, CELL + _CAPTION + _GAP
-    columns = min(len(drawn), COLUMNS)
+    columns = max(1, min(len(drawn), COLUMNS))
     sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    for number, (class_name, image) in enumerate(drawn):
+    for number, (caption, image) in enumerate(drawn):
         left, top = _GAP + number % COLUMNS * width, _GAP + number // COLUMNS * height
         sheet.paste(image, (left + (CELL - image.width) // 2, top + (CELL - image.height) // 2))
-        draw.text((left, top + CELL + 1), _caption(class_name), fill=_INK)
+        draw.text((left, top + CELL + 1), _caption(caption), fill=_INK)
     return sheet
 
 
@@ -65,7 +69,7 @@ def _spread(items: Sequence[str], most: int) -> list[str]:
 def _draw(
     archive: Archive, chosen: dict[str, str], limits: Limits
 ) -> list[tuple[str, Image.Image]]:
-    """Class and picture of each chosen image, in the sheet's order."""
+    """Caption and picture of each chosen image, in the sheet's order."""
     pictures = dict(_pictures(archive, chosen, limits))
     return [(chosen[name], pictures[name]) for name in chosen if name in pictures]
 
@@ -103,7 +107,7 @@ def _blank() -> Image.Image:
     return blank
 
 
-def _caption(class_name: str) -> str:
-    if len(class_name) <= _CAPTION_CHARACTERS:
-        return class_name
-    return f"{class_name[: _CAPTION_CHARACTERS - 1]}…"
+def _caption(text: str) -> str:
+    if len(text) <= _CAPTION_CHARACTERS:
+        return text
+    return f"{text[: _CAPTION_CHARACTERS - 1]}…"

@@ -128,6 +128,9 @@ def ask(
     )
 
 
+_CHANGED = "/v1/fine_tuning/jobs/{job_id}/predictions"
+
+
 def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
     name = new_id("name")
     bodies: dict[tuple[str, str], dict[str, Any]] = {
@@ -152,6 +155,8 @@ def _content(method: str, path: str, owned: Owned) -> dict[str, Any]:
             }
         },
         ("GET", "/v1/datasets/{dataset_id}/contact-sheet"): {"params": {"split": "test"}},
+        ("GET", _CHANGED): {"params": {"split": "test"}},
+        ("GET", f"{_CHANGED}/sheet"): {"params": {"split": "test"}},
         ("POST", "/v1/fine_tuning/jobs"): {
             "json": {"model": "base:tiny", "training_file": owned.file_id}
         },

@@ -23,7 +23,14 @@ DOWNLOADS = {
     "/v1/comparisons/{comparison_id}/report",
     "/v1/fine_tuning/jobs/{job_id}/logs",
 }
-MADE_ANEW = {"/metrics"}  # each time: a part of one has no rest
+MADE_ANEW = {  # each time: a part of one has no rest
+    "/metrics",
+    "/v1/fine_tuning/jobs/{job_id}/predictions/sheet",
+    # The page's own files, which nobody fetches in parts.
+    "/static/{version}/vega.js",
+    "/static/{version}/charts/{chart}.json",
+    "/static/{version}/{asset}",
+}
 
 
 _REQUEST = {"model": "base:tiny", "training_file": "file-1", "methods": ["ft"]}

@@ -12,9 +12,9 @@ let loading = null;
 
 /**
  * {element, update(points)}. `label(points)` says in a sentence what the chart shows; `columns` are
- * [title, point -> text] of its table.
+ * [title, point -> text] of its table; `height(points)` is in pixels, where the definition's will not do.
  */
-export function chart(name, { label, columns }) {
+export function chart(name, { label, columns, height }) {
   const canvas = h("div", { class: "chart", role: "img" });
   const rows = h("tbody");
   const details = h(
@@ -52,7 +52,8 @@ export function chart(name, { label, columns }) {
         renderer: "canvas",
         tooltip: say,
       };
-      ({ view } = await vegaEmbed(canvas, { ...definition, datasets: { points: copies() } }, options));
+      const filled = { ...definition, datasets: { points: copies() }, ...(height && { height: height(points) }) };
+      ({ view } = await vegaEmbed(canvas, filled, options));
     });
     return drawing;
   };

@@ -5,6 +5,8 @@
 import { h, show } from "../core/dom.js";
 import { read, write } from "../core/urlstate.js";
 
+const MANY = 200; // rows
+
 /**
  * `columns`: [{key, title, cell(row) -> what is shown, sort(row) -> what it is sorted by, number}].
  * Returns {element, update(rows)}; rows stay as they come until a heading is chosen. `name` keeps the
@@ -48,6 +50,7 @@ export function table({ caption, columns, empty, name = "" }) {
       else cell.removeAttribute("aria-sort");
     }
     show(body, sorted.map((row) => h("tr", { role: "row" }, columns.map((each) => cellOf(each, row)))));
+    whole.classList.toggle("many", rows.length > MANY);
     show(holder, rows.length || !empty ? element : nothing);
   }
 

@@ -33,6 +33,9 @@ export function curves(nSeeds) {
       lines.get(key).push([step, values[series]]);
     }
   };
+  const validate = (seed, step, accuracy) => {
+    validated.set(`${seed}.${step}`, { step, value: 100 * accuracy, series: name("val (ID)", seed), kind: "id" });
+  };
   let isReady = false; // until the history was told: drawing each of its steps would take long
   const drawLosses = () => {
     left.hidden = lines.size === 0;
@@ -50,8 +53,9 @@ export function curves(nSeeds) {
       if (isReady) drawLosses();
     },
     event({ data }) {
-      if (data?.validation_accuracy === undefined) return;
-      validated.set(`${data.seed}.${data.step}`, { step: data.step, value: 100 * data.validation_accuracy, series: name("val (ID)", data.seed), kind: "id" });
+      if (data?.validation_accuracy !== undefined) validate(data.seed, data.step, data.validation_accuracy);
+      // Said again when the seed is done, and only then by jobs of an older release.
+      for (const { step, accuracy } of data?.validations ?? []) validate(data.seed, step, accuracy);
       if (isReady) drawAccuracies();
     },
     settle() {
