@@ -1,0 +1,37 @@
+// Asking about images one by one, a few at a time: a broken one spoils no other's answer.
+
+import { post } from "../../core/api.js";
+import { Unreadable, encoded } from "./images.js";
+
+const AT_ONCE = 3;
+
+/**
+ * Asks `request` of each of `cards` ({file, view}); `models` are known ones by id. Resolves to what was
+ * answered; throws what is wrong with the question itself. `signal` ends it.
+ */
+export async function askAll(cards, request, models, signal) {
+  const waiting = [...cards];
+  const answered = [];
+  for (const { view } of waiting) view.wait();
+  const work = async () => {
+    for (let card = waiting.shift(); card; card = waiting.shift()) {
+      const found = await askOne(card, request, signal);
+      if (!found) continue;
+      card.view.answer(found.images[0], models, found.false_alarm_rate);
+      answered.push(found.images[0]);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return answered;
+}
+
+// Null where it is the image that cannot be answered for.
+async function askOne({ file, view }, request, signal) {
+  try {
+    return await post("/v1/classify", { ...request, inputs: await encoded(file) }, { signal });
+  } catch (error) {
+    if (!(error instanceof Unreadable) && error.param !== "inputs") throw error;
+    view.fail(error.message);
+    return null;
+  }
+}
