@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         20 * GIB,
         gt=0,
-        description="Bytes of archives, pixels and models that a worker keeps on its disk.",
+        description="Bytes of archives, pixels and models that a data directory's cache may hold.",
     )
 
     # What users may send.

@@ -235,6 +235,7 @@ def _jobs(recorder: Recorder, file_id: str) -> Json:
     """A job that has ended well; of others, what they are for."""
     ask = recorder.ask
     asked = _request(file_id, {"n_epochs": 2, "batch_size": 32, "learning_rate": 3e-4})
+    ask("list_methods")
     ask("estimate_job", asked)
     job_id = ask("create_job", {**asked, "suffix": "trial", "metadata": {"team": "lab"}})["id"]
     ended = recorder.follow(job_id, "succeeded", "failed")
@@ -242,6 +243,8 @@ def _jobs(recorder: Recorder, file_id: str) -> Json:
     ask("list_jobs", query={"limit": "1"})
     ask("list_events", job_id=job_id, query={"limit": "3"})
     ask("list_checkpoints", job_id=job_id)
+    ask("list_metrics", job_id=job_id, query={"limit": "3"})
+    ask("list_changed_predictions", job_id=job_id, query={"split": "test", "limit": "2"})
     ask("list_workers")
     ask("retrieve_spec", job_id=job_id)
 

@@ -33,7 +33,8 @@ async def definition(name: str) -> Asset:
 def _bundle() -> Asset:
     import vl_convert  # a quarter of a second, and a process's first chart is soon enough
 
-    return asset("text/javascript", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return asset("text/javascript", script.encode())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from anyio import to_thread
@@ -10,7 +11,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Authenticated, needs
-from api.changes import changes, class_index, scored, sheet
+from api.changes import changes, of_class, scored, sheet
 from api.errors import documented
 from api.schemas.predictions import Answer, ChangedImage, ChangedPredictions, ClassChange
 from api.services import InServices
@@ -22,7 +23,7 @@ MOST = 96  # images that one picture holds
 
 
 def _asked(
-    split: Annotated[str, Query(max_length=64)],
+    split: Annotated[str, Query(max_length=64, description="As the result table names it.")],
     model: Annotated[
         str, Query(max_length=96, description="As the result table names it.")
     ] = "fine_tuned",
@@ -30,7 +31,11 @@ def _asked(
         str, Query(max_length=96, description="What is before, `model` being after.")
     ] = "zero_shot",
     change: Annotated[
-        Change, Query(description="gained: wrong before, right after; lost: the other way round.")
+        Change,
+        Query(
+            description="gained: wrong before, right after; lost: the other way round; all: every "
+            "answer that is another, wrong ones that stay wrong too."
+        ),
     ] = "all",
     seed: Annotated[
         int | None, Query(ge=0, le=2**53, description="Default: the job's first.")
@@ -42,23 +47,28 @@ def _asked(
 
 
 InAsked = Annotated[Asked, Depends(_asked)]
-OfClass = Annotated[
-    str | None, Query(alias="class", max_length=255, description="Images of that true class only.")
+InClass = Annotated[
+    str | None,
+    Query(
+        alias="class",
+        max_length=255,
+        description="Images of that true class only: its readable name, or its folder.",
+    ),
 ]
 
 
-@router.get("", dependencies=[needs("jobs:read")], responses=documented(409, 507))
+@router.get("", dependencies=[needs("jobs:read")], responses=documented(409, 413, 503, 507))
 async def list_changed_predictions(
     job_id: str,
     principal: Authenticated,
     services: InServices,
     asked: InAsked,
-    of_class: OfClass = None,
+    class_name: InClass = None,
 ) -> ChangedPredictions:
     """Images of a split whose answer is another one after than before, and how many each class has
     right before and after. Of the job's own stored predictions; nothing is computed anew."""
     found = await run_in_threadpool(scored, services, principal.project_id, job_id)
-    wanted = _of_class(asked, class_index(found, of_class))
+    wanted = replace(asked, classes=of_class(found, class_name))
     answer = await to_thread.run_sync(
         changes, services, found, wanted, limiter=services.inspections
     )
@@ -67,6 +77,7 @@ async def list_changed_predictions(
         data=[
             ChangedImage(
                 image=key,
+                dataset_id=found.versions[asked.split].id,
                 label=names[label],
                 before=Answer(label=names[was[0]], probability=was[1]),
                 after=Answer(label=names[became[0]], probability=became[1]),
@@ -89,7 +100,7 @@ async def list_changed_predictions(
     response_class=Response,
     responses={
         200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(409, 413, 507),
+        **documented(409, 413, 503, 507),
     },
 )
 async def draw_changed_predictions(
@@ -97,16 +108,15 @@ async def draw_changed_predictions(
     principal: Authenticated,
     services: InServices,
     asked: InAsked,
-    of_class: OfClass = None,
+    class_name: InClass = None,
 ) -> Response:
-    """The same images on one picture, each over what it was taken for before and after."""
+    """The same images on one picture in the list's order, each over what it was taken for before
+    and after. Twelve in a row; image n, from 0, is in the 112 pixels square at x = 6 + 118 (n mod
+    12), y = 6 + 150 floor(n / 12). One that cannot be read is a grey square. 404 when no image
+    changed in that way."""
     found = await run_in_threadpool(scored, services, principal.project_id, job_id)
-    wanted = _of_class(asked, class_index(found, of_class))
+    wanted = replace(asked, classes=of_class(found, class_name))
     drawn = await to_thread.run_sync(sheet, services, found, wanted, limiter=services.inspections)
     # Predictions never change; who may see them may have changed after an hour.
     headers = {"cache-control": "private, max-age=3600"}
     return Response(drawn, media_type="image/jpeg", headers=headers)
-
-
-def _of_class(asked: Asked, index: int | None) -> Asked:
-    return Asked(**{**vars(asked), "class_index": index})

@@ -11,13 +11,16 @@ class Answer(BaseModel):
     """A model's first answer."""
 
     label: str
-    probability: float = Field(description="Before temperature.")
+    probability: float | None = Field(
+        description="Before temperature. Null where it is no finite number."
+    )
 
 
 class ChangedImage(BaseModel):
     """One image and both answers."""
 
     image: str = Field(description="Its name in the archive.")
+    dataset_id: str = Field(description="The dataset whose archive that is.")
     label: str = Field(description="Its true class.")
     before: Answer
     after: Answer
@@ -33,11 +36,12 @@ class ClassChange(BaseModel):
 
 
 class ChangedPredictions(BaseModel):
-    """A page of changed images, those first whose new answer is surest, and every class."""
+    """A page of changed images, those first whose new answer is surest, and every class of the
+    split."""
 
     object: Literal["list"] = "list"
     data: list[ChangedImage]
     has_more: bool
-    total: int
-    seed: int
+    total: int = Field(description="Images that changed in that way, on all pages.")
+    seed: int = Field(description="The run whose models these are.")
     classes: list[ClassChange]

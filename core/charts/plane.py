@@ -13,7 +13,7 @@ KINDS = ["zero-shot", "interpolation", "fine-tuned", "shown"]
 
 def chart() -> Chart:
     """`points`: {id, shift, kind, label, order}, accuracies in percent; the line goes by `order`,
-    which "shown" has none of."""
+    which is null for what does not lie on it."""
     base = alt.Chart(points())
     x = alt.X(
         "id:Q", title="ID accuracy, %", axis=alt.Axis(tickCount=6, labelOverlap=True),
@@ -24,18 +24,19 @@ def chart() -> Chart:
         scale=alt.Scale(zero=False, padding=20, nice=False),
     )  # fmt: skip
     line = (
-        base.transform_filter("datum.kind != 'shown'")
+        base.transform_filter("isValid(datum.order)")
         .mark_line(color=SERIES[0], opacity=0.6, strokeWidth=1.5)
         .encode(x=x, y=y, order="order:Q")
     )
+    legend = alt.Legend(orient="top", columns=2)
     marks = base.mark_point(filled=True, opacity=1).encode(
         x=x, y=y,
         color=alt.Color(
-            "kind:N", title=None, legend=alt.Legend(orient="top"),
+            "kind:N", title=None, legend=legend,
             scale=alt.Scale(domain=KINDS, range=[ZERO_SHOT, SERIES[0], SERIES[0], SERIES[1]]),
         ),
         shape=alt.Shape(
-            "kind:N", title=None, legend=alt.Legend(orient="top"),
+            "kind:N", title=None, legend=legend,
             scale=alt.Scale(domain=KINDS, range=["diamond", "circle", "square", "triangle-up"]),
         ),
         size=alt.condition("datum.kind == 'interpolation'", alt.value(40), alt.value(150)),

@@ -36,6 +36,4 @@ def chart() -> Chart:
         ),
         tooltip=["split:N", "model:N", alt.Tooltip("value:Q", format=".1f")],
     )  # fmt: skip
-    return configured(
-        (whiskers + dots).properties(width="container", height=HEIGHT, autosize=FIT)
-    )
+    return configured((whiskers + dots).properties(width="container", height=HEIGHT, autosize=FIT))

@@ -54,8 +54,10 @@ def draw_apart(path: Path, structure: Structure, split: str, limits: Limits, tar
     )
 
 
-def draw_named_apart(path: Path, captions: dict[str, str], limits: Limits, target: Path) -> None:
-    """Writes these images of the archive, each with its caption, as one JPEG to `target`. Raises as
+def draw_named_apart(
+    path: Path, captions: dict[str, list[str]], limits: Limits, target: Path
+) -> None:
+    """Writes these images of the archive, each over its lines, as one JPEG to `target`. Raises as
     `inspect_apart`."""
     run_apart(
         "draw_named", path=str(path), captions=captions, limits=asdict(limits), target=str(target)
@@ -123,12 +125,14 @@ def _draw(
     sheet.save(target, "JPEG", quality=85)
 
 
-def _draw_named(path: str, captions: dict[str, str], limits: dict[str, Any], target: str) -> None:
-    from core.datasets.contact_sheet import sheet_of
+def _draw_named(
+    path: str, captions: dict[str, list[str]], limits: dict[str, Any], target: str
+) -> None:
+    from core.datasets.contact_sheet import named_sheet
 
     bounds = Limits(**limits)
     with open_archive(Path(path), bounds) as archive:
-        sheet = sheet_of(archive, captions, bounds)
+        sheet = named_sheet(archive, captions, bounds)
     sheet.save(target, "JPEG", quality=85)
 
 

@@ -5,7 +5,7 @@ Wrong labels, rotated scans, a border that gives the class away. Equal archives 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from PIL import Image, ImageDraw
 
@@ -17,8 +17,8 @@ from core.datasets.structure import sorted_classes
 
 COLUMNS, ROWS = 12, 8
 CELL = 112  # pixels, the longer side of an image on the sheet
-_GAP = 6
-_CAPTION = 16
+_GAP = 6  # pixels around a cell
+_CAPTION = 16  # pixels, the height of a line below it
 _CAPTION_CHARACTERS = 18
 # Decoding the largest images accepted takes a second each; beyond this the rest is left out.
 MAX_PIXELS = 500_000_000
@@ -30,21 +30,36 @@ def contact_sheet(archive: Archive, layout: Layout, split: str, limits: Limits) 
 
     Of more classes than that, one image of each of 96. An image that cannot be read is a blank.
     """
-    return sheet_of(archive, _choose(archive, layout, split), limits)
+    chosen = _choose(archive, layout, split)
+    pictures = dict(_pictures(archive, chosen, limits))
+    # What there was no time for is left out.
+    drawn = [(pictures[name], [chosen[name]]) for name in chosen if name in pictures]
+    return _paste(drawn, lines=1)
 
 
-def sheet_of(archive: Archive, captions: dict[str, str], limits: Limits) -> Image.Image:
-    """These images of the archive with what stands under each, in that order."""
-    drawn = _draw(archive, captions, limits)
+def named_sheet(archive: Archive, captions: dict[str, list[str]], limits: Limits) -> Image.Image:
+    """These images of the archive, at least one, in that order, with the lines under each.
+
+    As many lines for every image. One that the archive lacks, that cannot be read or that there
+    was no time for is a blank: which image is where is known without looking.
+    """
+    there = captions.keys() & {entry.name for entry in archive.entries}
+    pictures = dict(_pictures(archive, there, limits))
+    drawn = [(pictures.get(name) or _blank(), lines) for name, lines in captions.items()]
+    return _paste(drawn, lines=len(drawn[0][1]))
+
+
+def _paste(drawn: list[tuple[Image.Image, list[str]]], lines: int) -> Image.Image:
     rows = -(-len(drawn) // COLUMNS)
-    width, height = CELL + _GAP, CELL + _CAPTION + _GAP
+    width, height = CELL + _GAP, CELL + lines * _CAPTION + _GAP
     columns = max(1, min(len(drawn), COLUMNS))
     sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    for number, (caption, image) in enumerate(drawn):
+    for number, (image, captions) in enumerate(drawn):
         left, top = _GAP + number % COLUMNS * width, _GAP + number // COLUMNS * height
         sheet.paste(image, (left + (CELL - image.width) // 2, top + (CELL - image.height) // 2))
-        draw.text((left, top + CELL + 1), _caption(caption), fill=_INK)
+        for line, text in enumerate(captions):
+            draw.text((left, top + CELL + 1 + line * _CAPTION), _caption(text), fill=_INK)
     return sheet
 
 
@@ -66,16 +81,8 @@ def _spread(items: Sequence[str], most: int) -> list[str]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def _draw(
-    archive: Archive, chosen: dict[str, str], limits: Limits
-) -> list[tuple[str, Image.Image]]:
-    """Caption and picture of each chosen image, in the sheet's order."""
-    pictures = dict(_pictures(archive, chosen, limits))
-    return [(chosen[name], pictures[name]) for name in chosen if name in pictures]
-
-
 def _pictures(
-    archive: Archive, chosen: dict[str, str], limits: Limits
+    archive: Archive, chosen: Collection[str], limits: Limits
 ) -> Iterator[tuple[str, Image.Image]]:
     """In the archive's order, which it is read in once."""
     spent = 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from core.jobs.messages import Artifact, Event, Message, SplitResult, StoredModel
 from core.learning.comparison.document import to_json
@@ -24,7 +27,7 @@ from core.records import (
 )
 from core.records.engine import Session
 from core.records.leases import Claim
-from tests.api_service import dataset, png
+from tests.api_service import CLASSES, dataset, png
 from tests.integration.running import Running
 from tests.unit.learning.comparison.jobs import compared
 
@@ -53,6 +56,10 @@ class Seeds:
     alias: list[str]
     name: list[str]  # of a model's file
     split: list[str]
+    scored_job_id: list[str]  # whose predictions are there
+    scored_model: list[str]  # in them
+    scored_class: list[str]
+    run_seed: list[int]
     method: list[str]
     image: list[str]  # in base64
     ended_job: str
@@ -79,6 +86,7 @@ class _Seeding:
             "comparison.json": to_json(made).encode(),
             "comparison.html": b"<!doctype html><title>A report</title>",
             "results.csv": b"contender,accuracy\nft,0.8\n",
+            "predictions.parquet": _predictions(),
         }
 
     def everything(self) -> Seeds:
@@ -127,6 +135,10 @@ class _Seeding:
             alias=[self._alias()],
             name=["open_clip_config.json", "head.safetensors"],
             split=["train", "test", "sketch"],
+            scored_job_id=[ended, report],
+            scored_model=["zero_shot", "fine_tuned"],
+            scored_class=["cat", "dog", "owl"],
+            run_seed=[0],
             method=["ft", "lipsum_ft"],
             image=images,
             ended_job=ended,
@@ -196,7 +208,8 @@ class _Seeding:
         return held
 
     def _results(self, held: Claim, weights: bytes, members: dict[str, list[int]]) -> list[Message]:
-        """A table with a number that is none, a report, a model and a checkpoint of it."""
+        """A table with a number that is none, a report, predictions, a model and a checkpoint of
+        it."""
         prefix = f"jobs/{held.job_id}/attempts/{held.attempt}"
         found: list[Message] = [
             Event(message="Half of it is done", data={"step": 1}),
@@ -261,3 +274,25 @@ class _Seeding:
 
     def _get(self, path: str) -> dict[str, Any]:
         return dict(self._client.get(path).raise_for_status().json())
+
+
+def _predictions() -> bytes:
+    """Of the images of `dataset()`: each class is taken for the next one by one of two models."""
+    rows = [
+        {
+            "seed": 0,
+            "model": model,
+            "split": split,
+            "key": f"{split}/{name}/{number}.png",
+            "label": label,
+            "top_labels": [(label + (number + shift) % 2) % len(CLASSES)],
+            "top_probabilities": [0.5 + number / 10],
+        }
+        for shift, model in enumerate(("zero_shot", "fine_tuned"))
+        for split in ("test", "sketch")
+        for label, name in enumerate(CLASSES)
+        for number in range(4)
+    ]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from core.datasets import contact_sheet as room
 from core.datasets.archive import open_archive
-from core.datasets.contact_sheet import CELL, COLUMNS, ROWS, contact_sheet
+from core.datasets.contact_sheet import CELL, COLUMNS, ROWS, contact_sheet, named_sheet
 from core.datasets.limits import Limits
 from core.datasets.structure import inspect_archive
 
@@ -106,3 +106,35 @@ def test_large_jpegs_are_not_decoded_whole(
 def test_names_in_any_script_are_written(save: Saver, limits: Limits) -> None:
     names = ["猫", "é" * 60, "\u05d0", "a" * 200]
     sheet_of(as_zip({f"{name}/1.png": flat((1, 2, 3)) for name in names}), save, limits)
+
+
+class TestOfNamedImages:
+    def drawn(
+        self, files: dict[str, bytes], names: list[str], save: Saver, limits: Limits
+    ) -> list[tuple[int, int, int]]:
+        """The middle of each cell, two lines standing under each."""
+        captions = {name: [f"was {name}", "now 猫"] for name in names}
+        with open_archive(save(as_zip(files)), limits) as archive:
+            sheet = named_sheet(archive, captions, limits)
+        pixels = np.asarray(sheet)
+        places = [(6 + 118 * (n % 12) + 56, 6 + 150 * (n // 12) + 56) for n in range(len(names))]
+        assert sheet.height == 6 + 150 * (places[-1][1] // 150 + 1)
+        return [tuple(int(value) for value in pixels[y, x]) for x, y in places]
+
+    def test_they_come_in_the_order_asked_for(self, save: Saver, limits: Limits) -> None:
+        files = {f"a/{n}.png": flat((n, 2 * n, 0)) for n in range(30)}
+        asked = [29, 3, 17, *range(4, 16)]
+        colours = self.drawn(files, [f"a/{n}.png" for n in asked], save, limits)
+        assert colours == [(n, 2 * n, 0) for n in asked]
+
+    def test_what_cannot_be_drawn_keeps_its_place(
+        self, save: Saver, limits: Limits, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(room, "MAX_PIXELS", 100)
+        red = flat((255, 0, 0))
+        files = {"a/1.png": b"no image", "a/2.png": red, "a/3.png": red, "a/4.png": red}
+        names = ["a/4.png", "a/1.png", "../../etc/passwd", "a/3.png", "a/2.png"]
+        colours = self.drawn(files, names, save, limits)
+        shown = [colour == (255, 0, 0) for colour in colours]
+        # The fourth is beyond what is decoded, which is counted in the archive's order.
+        assert shown == [False, False, False, True, True]
