@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from fastapi.responses import Response
 STATIC = Path(__file__).parent / "static"
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?from\s+["'](\.[^"']+)["']""", re.MULTILINE)
 _WORTH_PACKING = 512  # bytes
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -45,6 +48,18 @@ class Assets:
 
     version: str
     files: dict[str, Asset]
+
+    def imported(self, module: str) -> list[str]:
+        """The module and all that it imports, and they do: what a browser would otherwise find out
+        one after the other."""
+        found = [module]
+        for path in found:  # which grows
+            source = self.files[path].content.decode()
+            for target in _IMPORT.findall(source):
+                name = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+                if name not in found:
+                    found.append(name)
+        return found
 
     def response(self, version: str, path: str, accepted: str) -> Response | None:
         """The file of that path; a page of an older release gets today's, and keeps it for no

@@ -30,6 +30,7 @@ def _shell(environment: Environment, view: View) -> Asset:
         view=view,
         sections=SECTIONS,
         version=assets.version,
+        modules=assets.imported(f"js/pages/{view.module}.js"),
         own_style=own_style if own_style in assets.files else None,
     )
     return asset("text/html", html.encode())

@@ -16,7 +16,7 @@ def chart() -> Chart:
     x = alt.X("confidence:Q", title="confidence", scale=unit)
     y = alt.Y("accuracy:Q", title="accuracy", scale=unit)
     diagonal = (
-        alt.Chart(alt.InlineData([{"c": 0}, {"c": 1}]))
+        alt.Chart(alt.sequence(start=0, stop=2, step=1, as_="c"))
         .mark_line(strokeDash=[3, 3], color=ZERO_SHOT, strokeWidth=1)
         .encode(x=alt.X("c:Q", title="confidence"), y=alt.Y("c:Q", title="accuracy"))
     )

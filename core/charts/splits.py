@@ -25,7 +25,8 @@ def chart() -> Chart:
     apart = alt.YOffset("model:N", sort=["zero-shot", "this model"])
     base = alt.Chart(points())
     whiskers = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="top-1 accuracy, %", scale=alt.Scale(zero=False, nice=True)),
+        x=alt.X("low:Q", title="top-1 accuracy, %", scale=alt.Scale(zero=False, nice=True),
+                axis=alt.Axis(tickCount=8)),
         x2="high:Q", y=split, yOffset=apart, color=colour,
     )  # fmt: skip
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(

@@ -1,5 +1,5 @@
-"""Every view, light and dark, wide and at 360 pixels: no violation that axe-core knows, nothing wider
-than the window, no word in the console."""
+"""Every view, light and dark, wide and at 360 pixels: no violation that axe-core knows, nothing
+wider than the window, no word in the console."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,12 +158,9 @@ def test_own_labels_and_what_is_wrong_with_them(
     choose(page, photo)
     labels = page.get_by_label("Own labels, one per line")
     expect(labels).to_have_attribute("aria-invalid", "true")
-    expect(labels).to_have_accessible_description(
-        "candidate_labels has 1 labels; send 2 to 10000."
-        + " Without any, the classes that the fine-tuned model was trained on."
-    )
+    expect(labels).to_have_accessible_description(re.compile("has 1 labels; send 2 to"))
     labels.fill("a ferry\na <b>sailboat</b>")
-    page.get_by_label("Templates for own labels").fill("a drawing of {}.")
+    page.get_by_label("Templates, one per line").fill("a drawing of {}.")
     page.get_by_role("button", name="Ask again").click()
     wanted = ["a ferry", "a <b>sailboat</b>"]
     found = asked(stack, photo, models, candidate_labels=wanted, templates=["a drawing of {}."])

@@ -21,6 +21,9 @@ export function count(number) {
   return number === null || number === undefined ? "–" : number.toLocaleString("en");
 }
 
+/** 1 -> "1 image", 1200 -> "1,200 images"; `many` where an s does not make it. */
+export const several = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
 export function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   return Math.abs(value) >= 1e-3 || value === 0 ? Number(value.toPrecision(digits)).toString() : value.toExponential(digits - 1).replace(/\.?0+e/, "e");

@@ -2,13 +2,16 @@
 
 import { all, get } from "../core/api.js";
 import { announce, h, show } from "../core/dom.js";
-import { ago, bytes, count } from "../core/format.js";
-import { may, page } from "../core/start.js";
+import { ago, bytes, count, several } from "../core/format.js";
+import { poll } from "../core/poll.js";
+import { failure, may, page } from "../core/start.js";
 import { read, write } from "../core/urlstate.js";
+import { keepPlace } from "../parts/keep_place.js";
 import { table } from "../parts/table.js";
-import { unfinished, uploadView } from "../parts/upload/view.js";
+import { uploadView } from "../parts/upload/view.js";
 
-const MANY = 1000;
+const MANY = 2000; // data sets
+const EVERY = 10_000; // milliseconds; a first job checks one
 
 page(async (view, session) => {
   // A link may know only the file: its data set has a page of its own.
@@ -18,50 +21,63 @@ page(async (view, session) => {
     if (found.dataset) return location.replace(`/datasets/${found.dataset.version}`);
   }
 
-  const search = h("input", { id: "search", type: "search", value: read("q", "") });
-  const pending = h("div");
+  const mayUpload = may(session, "files:write");
+  const search = h("input", { id: "search", type: "search", value: read("q", ""), placeholder: "name, split, id, unreadable" });
+  const filters = h("div", { class: "filters" }, h("div", {}, h("label", { for: "search" }, "Filter"), search));
+  const nothing = h("span");
+  const trouble = h("div");
+  const more = h("p", { class: "muted", hidden: true }, `These are the newest ${count(MANY)}.`);
+  const found = table({ caption: "Data sets, newest first", empty: nothing, columns: COLUMNS });
   let datasets = [];
-  const found = table({
-    caption: "Data sets, newest first",
-    empty: "No data set yet. Drop a folder of images above.",
-    columns: [
-      { key: "name", title: "Name", sort: (row) => row.filename, cell: (row) => [h("a", { href: `/datasets/${row.id}` }, row.filename), h("div", { class: "muted code" }, row.id.slice(0, 12))] },
-      { key: "images", title: "Images", number: true, sort: (row) => row.images, cell: (row) => count(row.images) },
-      { key: "classes", title: "Classes", number: true, sort: (row) => row.classes, cell: (row) => count(row.classes) },
-      { key: "splits", title: "Splits", cell: (row) => row.splits.join(", ") },
-      { key: "bytes", title: "Size", number: true, sort: (row) => row.bytes, cell: (row) => bytes(row.bytes) },
-      { key: "status", title: "Images read", sort: (row) => row.status, cell: (row) => (row.status === "checked" ? (row.rejected_count ? h("span", { class: "warn" }, `${count(row.rejected_count)} cannot be read`) : "all can be read") : "by its first job") },
-      { key: "created", title: "Came", sort: (row) => -row.created_at, cell: (row) => ago(row.created_at) },
-    ],
-  });
+
   const draw = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matching = datasets.filter((row) => words.every((word) => `${row.filename} ${row.id} ${row.splits.join(" ")}`.toLowerCase().includes(word)));
-    found.update(matching);
+    const matching = datasets.filter((row) => words.every((word) => textOf(row).includes(word)));
+    filters.hidden = !datasets.length;
+    show(nothing, datasets.length ? "No data set matches the filter." : `No data set yet. ${mayUpload ? "Drop a folder of images above." : "Ask somebody whose key may upload."}`);
+    keepPlace(found.element, () => found.update(matching));
     return matching.length;
   };
   search.addEventListener("input", () => {
     write({ q: search.value });
-    announce(`${draw()} data sets`);
+    announce(several(draw(), "data set"));
   });
 
   async function refresh() {
-    let uploads;
-    [datasets, uploads] = await Promise.all([all("/v1/datasets", MANY), all("/v1/uploads?status=pending", 100)]);
-    show(pending, unfinished(uploads, refresh));
+    const fresh = await all("/v1/datasets", MANY);
+    more.hidden = fresh.length < MANY;
+    if (JSON.stringify(fresh) === JSON.stringify(datasets) && datasets.length) return;
+    datasets = fresh;
     draw();
   }
 
-  const upload = uploadView((made) => {
+  const upload = mayUpload && uploadView((made) => {
     if (made.dataset) location.assign(`/datasets/${made.dataset.version}`);
-    else refresh();
   });
-  show(
-    view,
-    may(session, "files:write") ? upload.element : h("p", { class: "notice" }, "Your key may not upload; it needs the scope files:write."),
-    pending,
-    h("div", { class: "filters" }, h("div", {}, h("label", { for: "search" }, "Filter"), search)),
-    found.element,
-  );
+  show(view, upload ? upload.element : h("p", { class: "notice" }, "Your key may not upload; it needs the scope files:write."), h("h2", {}, "Your data sets"), filters, trouble, found.element, more);
   await refresh();
+  if (upload) await upload.refresh();
+  poll(refresh, EVERY, (error) => show(trouble, error && failure(error)));
 });
+
+const COLUMNS = [
+  { key: "name", title: "Name", sort: (row) => row.filename, cell: (row) => [h("a", { href: `/datasets/${row.id}` }, row.filename), h("div", { class: "muted code" }, row.id.slice(0, 12))] },
+  { key: "images", title: "Images", number: true, sort: (row) => row.images, cell: (row) => count(row.images) },
+  { key: "classes", title: "Classes", number: true, sort: (row) => row.classes, cell: (row) => count(row.classes) },
+  { key: "splits", title: "Splits", sort: (row) => row.splits.length, cell: (row) => row.splits.join(", ") },
+  { key: "bytes", title: "Size", number: true, sort: (row) => row.bytes, cell: (row) => bytes(row.bytes) },
+  { key: "status", title: "Check", sort: (row) => row.rejected_count, cell: checkOf },
+  { key: "created", title: "Came", sort: (row) => -row.created_at, cell: (row) => ago(row.created_at) },
+];
+
+function checkOf(row) {
+  const said = checkText(row);
+  return row.rejected_count ? h("span", { class: "warn" }, said) : h("span", { class: row.status === "checked" ? "good" : "muted" }, said);
+}
+
+function checkText(row) {
+  if (row.status !== "checked") return "unchecked until its first job";
+  return row.rejected_count ? `${count(row.rejected_count)} unreadable` : "all readable";
+}
+
+const textOf = (row) => `${row.filename} ${row.id} ${row.splits.join(" ")} ${row.format} ${checkText(row)}`.toLowerCase();

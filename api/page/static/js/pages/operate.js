@@ -1,57 +1,50 @@
-// What operators look after: keys, usage, workers, the queue, projects, and who changed what.
+// For who keeps the service: keys, usage, workers, queue, projects and the audit log, a tab each.
 
+import { all } from "../core/api.js";
 import { h, show } from "../core/dom.js";
-import { failure, may, page } from "../core/start.js";
-import { read, write } from "../core/urlstate.js";
-import { auditTab } from "../parts/operate/audit.js";
-import { keysTab } from "../parts/operate/keys.js";
-import { projectsTab } from "../parts/operate/projects.js";
-import { queueTab, workersTab } from "../parts/operate/running.js";
-import { usageTab } from "../parts/operate/usage.js";
+import { may, page, title } from "../core/start.js";
+import { read } from "../core/urlstate.js";
+import { field, select } from "../parts/fields.js";
 
+const MANY = 1000;
 const TABS = [
-  ["keys", "Keys", "keys", keysTab],
-  ["usage", "Usage", "usage:read", usageTab],
-  ["workers", "Workers", "admin", workersTab],
-  ["queue", "Queue", "jobs:read", queueTab],
-  ["projects", "Projects", "admin", projectsTab],
-  ["audit", "Audit log", "audit:read", auditTab],
+  { name: "keys", title: "Keys", scope: "keys", ofProject: true, load: () => import("../parts/operate/keys.js") },
+  { name: "usage", title: "Usage", scope: "usage:read", ofProject: true, load: () => import("../parts/operate/usage.js") },
+  { name: "workers", title: "Workers", scope: "admin", load: () => import("../parts/operate/workers.js") },
+  { name: "queue", title: "Queue", scope: "jobs:read", load: () => import("../parts/operate/queue.js") },
+  { name: "projects", title: "Projects", scope: "admin", load: () => import("../parts/operate/projects.js") },
+  { name: "audit", title: "Audit", scope: "audit:read", ofProject: true, load: () => import("../parts/operate/audit.js") },
 ];
 
 page(async (view, session) => {
-  const panel = h("div", { role: "tabpanel", id: "panel", tabindex: "0" });
-  const buttons = TABS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `tab-${key}`, "aria-controls": "panel", onclick: () => open(key) }, title));
-  const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "What to look after", onkeydown: turn }, buttons);
-
-  async function open(key) {
-    const [, , scope, make] = TABS.find(([each]) => each === key);
-    write({ tab: key });
-    for (const [at, button] of buttons.entries()) {
-      const isOpen = TABS[at][0] === key;
-      button.setAttribute("aria-selected", String(isOpen));
-      button.tabIndex = isOpen ? 0 : -1;
-    }
-    panel.setAttribute("aria-labelledby", `tab-${key}`);
-    if (!may(session, scope)) return show(panel, h("p", { class: "notice" }, `Your key may not see this; it needs the scope ${scope}.`));
-    const tab = make(session);
-    show(panel, tab.element);
-    try {
-      await tab.refresh();
-    } catch (error) {
-      show(panel, failure(error));
-    }
-  }
-
-  // As tabs are walked through by keyboard: arrows choose, Tab goes on into the panel.
-  function turn(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const at = (buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length;
-    buttons[at].focus();
-    open(TABS[at][0]);
-  }
-
-  show(view, bar, panel);
-  const wanted = read("tab", "keys");
-  await open(TABS.some(([key]) => key === wanted) ? wanted : "keys");
+  const tab = TABS.find((each) => each.name === read("tab")) ?? TABS.find((each) => may(session, each.scope)) ?? TABS[0];
+  title(`Operate: ${tab.title.toLowerCase()}`);
+  const project = read("project");
+  const content = h("div");
+  const bar = h(
+    "nav",
+    { class: "tabs", "aria-label": "What to operate" },
+    TABS.map((each) => h("a", { href: addressOf(each, project), "aria-current": each === tab ? "page" : null }, each.title)),
+  );
+  show(view, bar);
+  if (!may(session, tab.scope)) return show(view, bar, h("p", { class: "notice" }, `${tab.title} need${tab.title.endsWith("s") ? "" : "s"} a key with the scope ${tab.scope}; yours has ${session.scopes.join(", ")}.`));
+  const [module, chooser] = await Promise.all([tab.load(), tab.ofProject && may(session, "admin") ? projectChoice(tab, project, session) : null]);
+  show(view, bar, chooser, content);
+  return module[tab.name](content, session, project);
 });
+
+// Operators look into every project.
+async function projectChoice(tab, project, session) {
+  const projects = await all("/v1/projects", MANY);
+  if (projects.length < 2) return null;
+  const options = projects.map((each) => [each.id === session.project ? "" : each.id, each.id === session.project ? `${each.name} (yours)` : each.name]);
+  const own = options.findIndex(([id]) => id === "");
+  options.unshift(...options.splice(own, 1));
+  const chosen = select("project", options, project ?? "", (id) => location.assign(addressOf(tab, id)));
+  return h("div", { class: "filters" }, field("Project", chosen));
+}
+
+function addressOf(tab, project) {
+  const query = new URLSearchParams({ tab: tab.name, ...(project && { project }) });
+  return `/operate?${query}`;
+}

@@ -60,6 +60,7 @@ page(async (view, session) => {
       return card;
     });
     become([...cards, ...added]);
+    added[0]?.view.element.scrollIntoView({ block: "nearest" });
     ask(cards);
   }
 
@@ -75,7 +76,7 @@ page(async (view, session) => {
         tell(await askAll(asked, toRequest(question), known, signal));
       } catch (error) {
         if (error.name === "AbortError") return;
-        for (const card of asked) card.view.fail("");
+        for (const card of asked) card.view.fail(error.param ? "Not asked: something is wrong with the question, and marked there." : "Not asked.");
         throw error;
       }
     };
@@ -101,10 +102,15 @@ page(async (view, session) => {
     dropZone(add),
     modelRows(models, aliases, question.models, (ids) => change({ models: ids })),
     models?.length === 0 && h("p", { class: "notice" }, "There is no model yet; the operator adds a base with `lipsum base add`."),
-    models?.length > 0 && !models.some((model) => model.kind === "fine_tuned") && h("p", { class: "notice" }, "No model is fine-tuned yet. A base needs labels of yours, below; or ", h("a", { href: "/jobs/new" }, "make a job"), "."),
-    field("Own labels, one per line", text("labels", { placeholder: "sailboat\nferry" }), { param: "parameters.candidate_labels", help: "Without any, the classes that the fine-tuned model was trained on." }),
-    field("Templates for own labels, one per line", text("templates", { rows: "2", placeholder: "This is a photo of {}." }), { param: "parameters.templates", help: "{} is where the label goes. The features of several are averaged." }),
-    field("False-alarm rate of the shift flag", rate, { param: "parameters.false_alarm_rate", help: "Share of ordinary images that may be flagged as shifted by mistake." }),
+    models?.length > 0 && !models.some((model) => model.kind === "fine_tuned") && h("p", { class: "notice" }, "No model is fine-tuned yet. A base needs labels of yours, below, or ", h("a", { href: "/jobs/new" }, "make a model of your own"), " first."),
+    h(
+      "details",
+      { open: Boolean(question.labels || question.templates || question.rate || !models?.some((model) => model.kind === "fine_tuned")) },
+      h("summary", {}, "Own labels and the shift flag"),
+      field("Own labels, one per line", text("labels", { placeholder: "sailboat\nferry" }), { param: "parameters.candidate_labels", help: "Without any, the classes that the fine-tuned model was trained on." }),
+      field("Templates, one per line", text("templates", { rows: "2", placeholder: "This is a photo of {}." }), { param: "parameters.templates", help: "Of own labels; {} is where the label goes. The features of several are averaged." }),
+      field("False-alarm rate of the shift flag", rate, { param: "parameters.false_alarm_rate", help: "Share of ordinary images that may be flagged as shifted by mistake." }),
+    ),
     wrong,
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Ask again")),
   );
@@ -120,7 +126,7 @@ page(async (view, session) => {
       "div",
       { class: "playground" },
       form,
-      h("div", {}, tooMany, h("div", { class: "actions" }, summary, clear), list, h("details", { class: "card" }, h("summary", {}, "As a request"), example)),
+      h("div", {}, tooMany, h("div", { class: "playground-head" }, summary, clear), list, h("details", { class: "card" }, h("summary", {}, "As a request"), example)),
     ),
   );
 });

@@ -4,78 +4,126 @@ import { get } from "../core/api.js";
 import { h, show } from "../core/dom.js";
 import { page, title } from "../core/start.js";
 import { read, segment, write } from "../core/urlstate.js";
-import { chart } from "../parts/chart.js";
+import { attempt } from "../parts/attempt.js";
+import { field, select } from "../parts/fields.js";
 import { calibration } from "../parts/result/calibration.js";
+import { dots } from "../parts/result/dots.js";
 import { downloads } from "../parts/result/downloads.js";
 import { flips } from "../parts/result/flips.js";
+import { keeping } from "../parts/result/keep.js";
+import { Known } from "../parts/result/known.js";
+import { lineJobs } from "../parts/result/line_jobs.js";
 import { METRICS } from "../parts/result/metrics.js";
+import { inputsOf, modelsOf, nameOf, titleOf } from "../parts/result/models.js";
 import { plane } from "../parts/result/plane.js";
-import { Results } from "../parts/result/rows.js";
+import { alphaOf } from "../parts/result/rows.js";
 import { snippets } from "../parts/result/snippets.js";
 import { splitTable } from "../parts/result/split_table.js";
 import { summary } from "../parts/result/summary.js";
+import { ENDED } from "../parts/status.js";
 
-const SHOWN = ["zero_shot", /^wise_ft@/];
+const JOBS = "/v1/fine_tuning/jobs";
 
 page(async (view, session) => {
-  const job = await get(`/v1/fine_tuning/jobs/${encodeURIComponent(segment("/jobs/{}/result"))}`);
+  const job = await get(`${JOBS}/${encodeURIComponent(segment("/jobs/{}/result"))}`);
   title(`Result of ${job.suffix ?? job.id}`);
   const back = h("p", {}, h("a", { href: `/jobs/${job.id}` }, `The job (${job.method.type} on ${job.model})`));
-  if (!job.results?.length) return show(view, back, h("p", { class: "empty" }, `The job is ${job.status} and has no result${job.status === "succeeded" ? "" : " yet"}.`));
+  const files = h("div");
+  if (!job.results?.length) {
+    show(view, back, h("p", { class: "empty" }, without(job)), files);
+    if (job.result_files.length) attempt(async () => show(files, await downloads(job)), { wrong: files });
+    return;
+  }
 
-  const results = new Results(job.results);
-  const end = endOf(results, job);
-  const metrics = results.metrics.filter((metric) => metric in METRICS);
-  const chooser = h("select", { id: "metric" }, metrics.map((metric) => h("option", { value: metric }, METRICS[metric].title)));
-  chooser.value = metrics.includes(read("metric")) ? read("metric") : metrics[0];
-  const [said, table, calibrated, flipped] = [h("div"), h("div"), h("div"), h("div")];
-  const dots = chart("splits", {
-    label: (points) => points.map((point) => `${point.split}, ${point.model}: ${point.value.toFixed(1)} %`).join("; "),
-    height: (points) => 44 * (points.length / 2),
-    columns: [["Split", (point) => point.split], ["Model", (point) => point.model], ["Accuracy", (point) => `${point.value.toFixed(1)} %`]],
-  });
-  let model = end;
+  const known = new Known(job);
+  const which = modelsOf(job, known.results());
+  const { reference, made, end, others } = which;
+  const { seeds, metrics: measured } = known.results();
+  const name = (model) => nameOf(model, job);
+  // Without a line all that was scored is on the plane.
+  const off = end === null ? [reference, ...others].filter(Boolean).map((each) => ({ model: each, kind: each === reference ? "zero-shot" : "fine-tuned" })) : [];
+  let model = fromUrl(known.results(), which);
 
-  const drawTable = () => show(table, splitTable(results, model, chooser.value));
-  chooser.addEventListener("change", () => (write({ metric: chooser.value }), drawTable()));
-  const onPlane = plane(job, results, end, session, (point) => {
-    model = point.model;
-    write({ alpha: point.alpha === 1 ? null : point.alpha });
-    show(said, summary(results, model, point.alpha));
+  const metrics = measured.filter((metric) => metric in METRICS);
+  const metric = select("metric", metrics.map((each) => [each, METRICS[each].title]), read("metric"), () => (write({ metric: metric.value }), drawTable()));
+  const seed = select("seed", [["", "All of them, in the mean"], ...seeds.map((each) => [String(each), `Seed ${each}`])], read("seed", ""), () => (write({ seed: seed.value }), draw()));
+  const other = select("model", [], "", () => put(other.value));
+  const [heading, said, table, calibrated, wrong, chooseModel] = [h("h2"), h("div"), h("div"), h("div"), h("div"), h("div")];
+  const splits = dots();
+  const onPlane = plane(put);
+  const line = keeping(job, inputsOf(job, which), session, take);
+  const flipped = flips();
+
+  const seedShown = () => (seed.value === "" ? null : Number(seed.value));
+  function put(chosen) {
+    model = chosen;
+    const alpha = model === end ? 1 : model === reference ? 0 : alphaOf(model);
+    write(model === made ? { alpha: null, model: null } : alpha === null ? { alpha: null, model } : { alpha, model: null });
+    draw();
+  }
+  function draw() {
+    const results = known.results(seedShown());
+    const points = end === null ? [] : results.line(end);
+    heading.textContent = `${titleOf(model, job)}${model === made ? ", the job's model" : ""}`;
+    show(said, summary(results, reference, model));
     drawTable();
-    dots.update(dotsOf(results, model));
-    show(calibrated, calibration(results, model));
-    show(flipped, flips(job, results, model));
-  });
+    splits.update(results, reference, model);
+    onPlane.update({ results, line: points, off, model, name });
+    line.update(points, model);
+    show(calibrated, calibration(results, reference, model));
+    flipped.update({ job: known.sourceOf(model), results, reference, model, seed: seedShown() });
+    // Those that the slider does not reach.
+    other.replaceChildren(...[...new Set([made, ...others, ...(others.includes(model) ? [] : [model])])].map((each) => h("option", { value: each }, titleOf(each, job))));
+    other.value = model;
+    chooseModel.hidden = others.length === 0;
+  }
+  function drawTable() {
+    show(table, splitTable(known.results(seedShown()), reference, model, metric.value));
+  }
+  // A job about the line has scored what was not known.
+  async function take(found) {
+    if (known.take(found.results ? found : await get(`${JOBS}/${found.id}`))) draw();
+  }
 
+  show(chooseModel, field("Model", other));
   show(
     view,
     back,
-    said,
-    h("div", { class: "columns" }, h("section", { class: "card" }, h("h2", {}, "Split by split"), dots.element), onPlane.element),
-    h("section", { class: "card" }, h("h2", {}, "The numbers"), h("div", { class: "filters" }, h("div", {}, h("label", { for: "metric" }, "Metric"), chooser)), table),
-    flipped,
+    h("section", { class: "card" }, heading, h("div", { class: "filters" }, chooseModel, seeds.length > 1 && field("Seeds", seed)), said),
+    h("div", { class: "columns" }, h("section", { class: "card" }, h("h2", {}, "Split by split"), splits.element), h("section", { class: "card" }, onPlane.elements, line.element)),
+    h("section", { class: "card" }, h("h2", {}, "The numbers"), h("div", { class: "filters" }, field("Metric", metric)), table),
+    flipped.element,
     calibrated,
     job.fine_tuned_model && snippets(job.fine_tuned_model, job),
-    await downloads(job),
+    files,
+    wrong,
   );
-  onPlane.select(read("alpha", "1"));
+  draw();
+  attempt(async () => show(files, await downloads(job)), { wrong: files });
+  if (end !== null) await attempt(() => takeLine(job, line, take), { wrong });
+  const wanted = fromUrl(known.results(), which);
+  if (wanted !== model) put(wanted); // a point that another job scored
 });
 
-// The model that the job made: what is neither zero-shot nor a point of the line, or else the last point.
-function endOf(results, job) {
-  const made = results.models.filter((name) => !SHOWN.some((each) => (each instanceof RegExp ? each.test(name) : each === name)));
-  if (made.length) return made.includes("fine_tuned") ? "fine_tuned" : made[0];
-  return results.line("fine_tuned").at(-1)?.model ?? job.theta0;
+// What is known of the line beside the job's own results.
+async function takeLine(job, line, take) {
+  for (const found of await lineJobs(job)) {
+    if (!ENDED.includes(found.status)) line.watch(found);
+    if (found.status !== "succeeded") continue;
+    line.note(found);
+    if (found.method.wise_ft.hyperparameters.alphas.length) await take(found);
+  }
 }
 
-function dotsOf(results, model) {
-  return results.splits.flatMap((split, place) =>
-    [["zero_shot", "zero-shot"], [model, "this model"]].flatMap(([name, label]) => {
-      const cell = results.get(name, split, "accuracy");
-      if (!cell) return [];
-      const [low, high] = [cell.low ?? cell.value - (cell.sd ?? 0), cell.high ?? cell.value + (cell.sd ?? 0)];
-      return [{ split, model: label, value: 100 * cell.value, low: 100 * low, high: 100 * high, place }];
-    }),
-  );
+// The model that the address names; what the job made without one, or where nothing is known of it.
+function fromUrl(results, { reference, made, end }) {
+  const [named, alpha] = [read("model"), read("alpha")];
+  if (named && results.models.includes(named)) return named;
+  const point = alpha === null || end === null ? null : results.line(end).find((each) => each.alpha === Number(alpha));
+  return point?.model ?? made ?? reference;
+}
+
+function without(job) {
+  if (job.method.type === "compare") return ["This job wrote the report of a comparison. ", h("a", { href: "/compare" }, "See the comparison")];
+  return `The job is ${job.status} and has no result${ENDED.includes(job.status) ? "" : " yet"}.`;
 }

@@ -2,28 +2,35 @@
 // a table for who does not see it.
 
 import { h, show } from "../core/dom.js";
-import { watchTheme } from "../core/theme.js";
+import { isDark, watchTheme } from "../core/theme.js";
+import { say } from "./chart_tip.js";
 
 const VEGA = new URL("../../vega.js", import.meta.url).href;
 const definitionOf = (name) => new URL(`../../charts/${name}.json`, import.meta.url).href;
 const REDRAW = 150; // milliseconds between drawings of a chart that moves
 
+// Of the definitions' colours those that would be too dark on a dark page, each way.
+const BRIGHTER = { "#0072b2": "#56b4e9", "#56b4e9": "#0072b2", "#7a7a7a": "#a8a8a8" };
+
 let loading = null;
 
 /**
- * {element, update(points)}. `label(points)` says in a sentence what the chart shows; `columns` are
+ * {element, update(points)}. `title` names the chart, `label(points)` says in a sentence what it shows; `columns` are
  * [title, point -> text] of its table; `height(points)` is in pixels, where the definition's will not do.
+ * `update` takes the points, or what makes them when they are drawn.
  */
-export function chart(name, { label, columns, height }) {
-  const canvas = h("div", { class: "chart", role: "img" });
+export function chart(name, { title, label, columns, height }) {
+  const canvas = h("div", { "aria-hidden": "true" }); // Vega gives it a role and a label of its own
+  const image = h("div", { class: "chart", role: "img" }, canvas);
   const rows = h("tbody");
   const details = h(
     "details",
     {},
     h("summary", {}, "Show as a table"),
-    h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, columns.map(([title]) => h("th", { scope: "col" }, title)))), rows)),
+    h("div", { class: "scroll chart-table", tabindex: "0", role: "region", "aria-label": `${title}, as a table` }, h("table", {}, h("thead", {}, h("tr", {}, columns.map(([title]) => h("th", { scope: "col" }, title)))), rows)),
   );
-  const element = h("figure", { class: "figure" }, canvas, details);
+  const element = h("figure", { class: "figure" }, image, details);
+  let make = () => [];
   let points = [];
   let view = null;
   let timer = null;
@@ -34,54 +41,84 @@ export function chart(name, { label, columns, height }) {
 
   // One drawing at a time: the last one has the newest points and colours.
   const draw = (afresh = false) => {
-    timer = null;
-    drawing = drawing.then(async () => {
-      if (!points.length || !canvas.isConnected) return;
-      if (view && !afresh) {
-        view.data("points", copies());
-        await view.resize().runAsync();
-        return;
-      }
-      const [vegaEmbed, definition] = await Promise.all([load(), fetch(definitionOf(name)).then((answer) => answer.json())]);
-      view?.finalize();
-      const options = {
-        actions: false,
-        ast: true, // expressions are interpreted: the page's policy lets no string run as code
-        config: colours(),
-        defaultStyle: false,
-        renderer: "canvas",
-        tooltip: say,
-      };
-      const filled = { ...definition, datasets: { points: copies() }, ...(height && { height: height(points) }) };
-      ({ view } = await vegaEmbed(canvas, filled, options));
-    });
-    return drawing;
+    drawing = drawing.then(() => render(afresh)).catch(failed);
   };
+  async function render(afresh) {
+    if (!points.length || !canvas.isConnected) return;
+    if (view && !afresh) {
+      view.data("points", copies());
+      await view.runAsync();
+      return;
+    }
+    const [vegaEmbed, definition] = await Promise.all([load(), definitionFrom(definitionOf(name))]);
+    view?.finalize();
+    const options = {
+      actions: false,
+      ast: true, // expressions are interpreted: the page's policy lets no string run as code
+      config: colours(),
+      defaultStyle: false,
+      renderer: "canvas",
+      tooltip: say,
+    };
+    const filled = { ...(isDark() ? brighter(definition) : definition), datasets: { points: copies() }, ...(height && { height: height(points) }) };
+    ({ view } = await vegaEmbed(canvas, filled, options));
+  }
+  // The next points may find the service again.
+  function failed(error) {
+    view = null;
+    show(canvas, h("p", { class: "muted small" }, "The chart cannot be drawn now; its numbers are in the table below."));
+    if (!(error instanceof NotLoaded)) reportError(error);
+  }
+  function refresh() {
+    timer = null;
+    points = make();
+    image.setAttribute("aria-label", label(points));
+    fillTable();
+    draw();
+  }
 
   // Vega marks what it is given.
   const copies = () => points.map((point) => ({ ...point }));
   watchTheme(() => draw(true));
+  // Not only the window's width changes that of a chart, and one that is not shown has none.
+  new ResizeObserver(() => canvas.clientWidth > 0 && view?.width(canvas.clientWidth).runAsync()).observe(canvas);
   return {
     element,
     update(found) {
-      points = found;
-      canvas.setAttribute("aria-label", label(points));
-      fillTable();
-      timer ??= setTimeout(() => draw(), REDRAW);
+      make = typeof found === "function" ? found : () => found;
+      if (points.length) timer ??= setTimeout(refresh, REDRAW);
+      else refresh();
     },
   };
 }
+
+class NotLoaded extends Error {}
 
 // One script for all charts of the page, and only for pages with a chart.
 function load() {
   loading ??= new Promise((resolve, reject) => {
     const script = h("script", { src: VEGA });
     script.addEventListener("load", () => resolve(window.vegaEmbed));
-    script.addEventListener("error", () => reject(new Error("The chart's script did not come.")));
+    script.addEventListener("error", () => {
+      loading = null; // another chart may have more luck
+      reject(new NotLoaded(VEGA));
+    });
     document.head.append(script);
   });
   return loading;
 }
+
+async function definitionFrom(address) {
+  try {
+    const answer = await fetch(address);
+    if (answer.ok) return await answer.json();
+  } catch (error) {
+    throw new NotLoaded(address, { cause: error });
+  }
+  throw new NotLoaded(address);
+}
+
+const brighter = (definition) => JSON.parse(JSON.stringify(definition), (key, value) => BRIGHTER[value] ?? value);
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -100,14 +137,4 @@ function colours() {
     text: { color: text },
     rule: { color: quiet },
   };
-}
-
-// What the pointer is over, in the page's own words: Vega's tooltip would bring a style of its own.
-function say(handler, event, item, value) {
-  const tip = document.getElementById("tip") ?? document.body.appendChild(h("div", { id: "tip", class: "tip", hidden: true }));
-  tip.hidden = value === null || value === undefined || value === "";
-  if (tip.hidden) return;
-  show(tip, typeof value === "object" ? Object.entries(value).map(([key, each]) => h("div", {}, `${key}: ${each}`)) : String(value));
-  tip.style.left = `${Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8)}px`;
-  tip.style.top = `${event.clientY + 12}px`;
 }

@@ -15,8 +15,8 @@ export function dialog({ title, content, action, danger = false, work }) {
   const wrong = h("div", { "aria-live": "polite" });
   const doIt = h("button", { type: "submit", class: danger ? "danger" : null }, action);
   const never = h("button", { type: "button", class: "quiet", onclick: () => box.close() }, danger ? "Keep it" : "Cancel");
-  const form = h("form", { novalidate: true }, h("h2", { id }, title), content, wrong, h("div", { class: "actions" }, doIt, never));
-  const box = h("dialog", { class: "dialog", "aria-labelledby": id }, form);
+  const form = h("form", { novalidate: true }, h("h2", { id, style: { "margin-top": "0" } }, title), content, wrong, h("div", { class: "actions" }, doIt, never));
+  const box = h("dialog", { "aria-labelledby": id }, form);
   return new Promise((resolve) => {
     let isDone = false;
     form.addEventListener("submit", async (event) => {

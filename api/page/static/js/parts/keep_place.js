@@ -9,4 +9,4 @@ export function keepPlace(element, draw) {
   [...element.querySelectorAll("a, button, input, select, summary")].find((each) => markOf(each) === mark)?.focus();
 }
 
-const markOf = (element) => `${element.tagName} ${element.id || (element.getAttribute("href") ?? element.textContent)}`;
+const markOf = (element) => `${element.tagName} ${element.id || (element.getAttribute("href") ?? element.getAttribute("aria-label") ?? element.textContent)}`;

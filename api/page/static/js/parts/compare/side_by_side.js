@@ -1,60 +1,60 @@
-// Finished jobs side by side: every split, and which is best of those shown.
+// The chosen jobs side by side: a column each, a row for every split.
 
-import { get } from "../../core/api.js";
-import { h, show } from "../../core/dom.js";
-import { percent, points } from "../../core/format.js";
-import { Results } from "../result/rows.js";
+import { h } from "../../core/dom.js";
+import { number, points } from "../../core/format.js";
+import { METRICS, verdict } from "../result/metrics.js";
+import { rowsOf } from "./columns.js";
 
-/** Fills `parent` with the jobs of these ids. */
-export async function sideBySide(parent, ids) {
-  if (!ids.length) return show(parent, h("p", { class: "empty" }, "Choose finished jobs to see them side by side."));
-  const jobs = await Promise.all(ids.map((id) => get(`/v1/fine_tuning/jobs/${id}`)));
-  const all = jobs.map((job) => ({ job, results: new Results(job.results ?? []) })).map((each) => ({ ...each, model: modelOf(each.results) }));
-  const usable = all.filter((each) => each.model);
-  if (!usable.length) return show(parent, h("p", { class: "empty" }, "None of these has a result."));
-  const files = new Set(usable.map(({ job }) => job.training_file));
-  const splits = [...new Set(usable.flatMap(({ results }) => results.splits))].filter((split) => split !== "val");
-  const rows = [...splits.map((split) => [split, ({ results, model }) => results.get(model, split, "accuracy"), (each) => each.results.get("zero_shot", split, "accuracy")]), ["Mean over shifted splits", ({ results, model }) => cell(results.shift(model, "accuracy")), ({ results }) => cell(results.shift("zero_shot", "accuracy"))]];
-  return show(
-    parent,
-    files.size > 1 && h("p", { class: "notice" }, "These jobs are of different data sets: their numbers are not of the same images."),
+/** The table of one metric. */
+export function sideBySide(columns, metric) {
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Jobs side by side" },
     h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Jobs side by side" },
-      h(
-        "table",
-        {},
-        h("caption", { class: "sr-only" }, "Top-1 accuracy by split"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Split"), h("th", { scope: "col", class: "number" }, "Zero-shot"), usable.map(({ job }) => h("th", { scope: "col", class: "number" }, h("a", { href: `/jobs/${job.id}/result` }, job.suffix ?? job.id), h("div", { class: "muted small" }, job.method.type))))),
-        h("tbody", {}, rows.map(([name, value, zero]) => line(name, usable.map(value), zero(usable[0]), name === splits[0]))),
-      ),
+      "table",
+      { role: "table", class: "stacks side-by-side" },
+      h("caption", { class: "sr-only" }, `${METRICS[metric].title} of ${columns.length} models on every split`),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, h("th", { role: "columnheader", scope: "col" }, "Split"), columns.map(heading))),
+      h("tbody", { role: "rowgroup" }, rowsOf(columns, metric).map((row) => line(row, columns, metric))),
     ),
-    h("p", { class: "muted small" }, "Top-1 accuracy; below it the change against zero-shot in points, and over several seeds the standard deviation. The best of a row is said."),
   );
 }
 
-function line(name, cells, zero, isId) {
-  const best = Math.max(...cells.map((each) => each?.value ?? -1));
-  const ties = cells.filter((each) => each?.value === best).length;
+function heading(column, place) {
+  return h("th", { role: "columnheader", scope: "col", class: "number" }, column.title, place === 0 && h("div", { class: "muted small" }, "the reference"));
+}
+
+function line(row, columns, metric) {
   return h(
     "tr",
-    {},
-    h("th", { scope: "row" }, name, isId && h("span", { class: "muted" }, " (ID)")),
-    h("td", { class: "number" }, percent(zero?.value ?? null)),
-    cells.map((each) =>
-      h(
-        "td",
-        { class: "number" },
-        each ? [h("strong", {}, percent(each.value)), cells.length > 1 && each.value === best && h("span", { class: "good" }, ties > 1 ? " tied best" : " best"), h("div", { class: "muted small" }, zero && points(each.value - zero.value), each.sd ? ` · ± ${percent(each.sd)}` : "")] : "–",
-      ),
-    ),
+    { role: "row" },
+    h("td", { role: "cell", dataset: { title: "Split" } }, h("div", {}, h("strong", {}, row.title), h("div", { class: "muted small" }, row.note))),
+    row.cells.map((cell, place) => h("td", { role: "cell", class: "number", dataset: { title: columns[place].title } }, h("div", {}, cell ? content(cell, metric) : "–"))),
   );
 }
 
-const cell = (value) => (value === null ? null : { value });
+function content(cell, metric) {
+  const { format } = METRICS[metric];
+  return [
+    h("span", {}, format(cell.value), cell.isBest && [" ", h("span", { class: "badge good" }, "best")]),
+    spread(cell, format),
+    cell.change !== null && change(cell.change, metric),
+    cell.selection && h("div", { class: "muted small" }, "optimistic: a split chose by it"),
+  ];
+}
 
-// What the job made; of a job that made an interpolation, that.
-function modelOf(results) {
-  const made = results.models.filter((name) => name !== "zero_shot" && !name.startsWith("wise_ft@"));
-  return made.includes("fine_tuned") ? "fine_tuned" : (made[0] ?? results.models.find((name) => name.startsWith("wise_ft@")) ?? null);
+function spread(cell, format) {
+  if (cell.low !== null && cell.low !== undefined) return h("div", { class: "muted small" }, `${format(cell.low)} to ${format(cell.high)}`);
+  return cell.sd ? h("div", { class: "muted small" }, `± ${format(cell.sd)} over seeds`) : null;
+}
+
+function change(difference, metric) {
+  const word = verdict(metric, difference);
+  const text = METRICS[metric].points ? `${points(difference)} points` : signed(difference);
+  return h("div", { class: `small ${word === "better" ? "good" : word === "worse" ? "bad" : "muted"}` }, text, METRICS[metric].better && `, ${word}`);
+}
+
+function signed(difference) {
+  const text = number(Math.abs(difference), 3);
+  return difference > 0 ? `+${text}` : difference < 0 ? `−${text}` : text;
 }

@@ -10,7 +10,7 @@ export function checkpoints(jobId) {
   const found = table({
     caption: "Checkpoints",
     name: "cp-",
-    empty: "None yet. The kept and the last step of each seed become checkpoints when training ends.",
+    empty: "None. Jobs that train make checkpoints of the kept and the last step of each seed when its training ends.",
     columns: [
       { key: "model", title: "Model", cell: (row) => h("span", { class: "code" }, row.fine_tuned_model_checkpoint), sort: (row) => row.fine_tuned_model_checkpoint },
       { key: "step", title: "Step", number: true, cell: (row) => String(row.step_number), sort: (row) => row.step_number },

@@ -2,7 +2,9 @@
 
 import { h, show } from "../../core/dom.js";
 import { ago, count, duration, moment, percent } from "../../core/format.js";
+import { copyButton } from "../copy.js";
 import { ENDED, statusBadge } from "../status.js";
+import { showSteadily } from "../steady.js";
 
 /** The status line with its progress bar. */
 export function showProgress(parent, job) {
@@ -17,7 +19,9 @@ export function showProgress(parent, job) {
       statusBadge(job.status),
       " ",
       running && `${(job.phase ?? "starting").replaceAll("_", " ")}${total > 0 ? `, step ${count(step)} of ${count(total)}` : ""}`,
+      job.status === "validating_files" && "its files are looked at",
       job.status === "queued" && waiting(job),
+      job.status === "paused" && total > 0 && `at step ${count(step)} of ${count(total)}`,
       ENDED.includes(job.status) && job.started_at && `${moment(job.finished_at)}, after ${duration(job.finished_at - job.started_at)}`,
       job.attempt > 1 && h("span", { class: "warn" }, ` attempt ${job.attempt}`),
     ),
@@ -28,21 +32,23 @@ export function showProgress(parent, job) {
 }
 
 /** What it was asked for. */
-export function showFacts(parent, job, link) {
+export function showFacts(parent, job) {
+  const { inputs } = job.method[job.method.type];
   const rows = [
     ["Method", job.method.type],
     ["Base", job.model],
     job.theta0 !== job.model && ["Held against", job.theta0],
-    ["Data set", h("a", { href: link }, job.training_file)],
+    ["Data set", h("a", { href: `/datasets?file=${job.training_file}` }, job.training_file)],
     job.validation_file && ["Validation", job.validation_file],
-    job.fine_tuned_model && ["Model", h("span", { class: "code" }, job.fine_tuned_model)],
+    job.fine_tuned_model && ["Model", [h("span", { class: "code" }, job.fine_tuned_model), " ", copyButton(job.fine_tuned_model, "the model's id")]],
+    inputs.length > 0 && ["Made of", inputs.map((id) => h("div", { class: "code" }, id))],
     ["Seeds", job.n_seeds > 1 ? `${job.seed} to ${job.seed + job.n_seeds - 1}` : String(job.seed)],
     job.priority !== 0 && ["Priority", String(job.priority)],
     job.requires.length > 0 && ["Wants of its worker", job.requires.join(", ")],
     ["Made", `${moment(job.created_at)} (${ago(job.created_at)})`],
     ["Id", h("span", { class: "code" }, job.id)],
   ].filter(Boolean);
-  return show(parent, h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  return showSteadily(parent, h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
 
 /** The resolved hyperparameters, folded away. */
@@ -52,9 +58,11 @@ export function settings(job) {
     "details",
     {},
     h("summary", {}, `${rows.length} settings, resolved`),
-    h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", { class: "code" }, name), h("dd", {}, value === null ? "none" : String(value))])),
+    h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", { class: "code" }, name), h("dd", {}, said(value))])),
   );
 }
+
+const said = (value) => (value === null || value.length === 0 ? "none" : [value].flat().join(", "));
 
 function waiting(job) {
   const before = job.queue_position === null ? "" : job.queue_position === 0 ? "next in line" : `${job.queue_position} before it`;

@@ -6,9 +6,13 @@ import { START, isAfter, written } from "./places.js";
 const EVENTS = 100; // of a page
 const STEPS = 1000;
 
-/** Everything of one job once and in order, whichever way and however often it arrives. */
+/**
+ * Everything of one job once and in order, whichever way and however often it arrives. `tell` gets
+ * {type: "event", event} and {type: "metrics", seed, step, values}.
+ */
 export class History {
   constructor(jobId, tell) {
+    this.jobId = jobId;
     this.path = `/v1/fine_tuning/jobs/${encodeURIComponent(jobId)}`;
     this.sequence = 0;
     this.place = START;

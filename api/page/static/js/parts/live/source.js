@@ -6,14 +6,14 @@ import { ENDED } from "../status.js";
 import { written } from "./places.js";
 
 const SILENCE = 40_000; // milliseconds; the server is never silent for more than 15 s, which only it knows
-const AGAIN = [300, 1000, 3000, 10_000]; // milliseconds before a stream is opened again
+const AGAIN = [300, 1000, 3000, 10_000, 10_000]; // milliseconds before a stream is opened again
 const POLL = 2000;
 
 /**
- * Feeds `history` from the event stream. `take` is told {type: "event" | "metrics" | "done" | "state"}
- * as it comes. Returns what stops it.
+ * Feeds from the event stream, beginning where `history` stands. `take` is told {type: "event" | "metrics" |
+ * "done" | "state"} as it comes; `giveUp` is called when no stream can be had for long. Returns what stops it.
  */
-export function stream(history, take) {
+export function stream(history, take, giveUp) {
   let source = null;
   let timer = null;
   let failures = 0;
@@ -26,15 +26,15 @@ export function stream(history, take) {
   // EventSource would ask again for what it asked first; the reader has come further since then.
   const open = () => {
     source?.close();
-    source = new EventSource(`${history.path}/events?stream=true&after=${history.sequence}&metrics=${written(history.place)}`);
+    const opened = new EventSource(`${history.path}/events?stream=true&after=${history.sequence}&metrics=${written(history.place)}`);
+    source = opened;
     let previous = history.place;
     const came = (type, handle) =>
-      source.addEventListener(type, (message) => {
-        failures = 0;
+      opened.addEventListener(type, (message) => {
         rearm(SILENCE);
         handle(JSON.parse(message.data));
       });
-    source.addEventListener("open", () => {
+    opened.addEventListener("open", () => {
       failures = 0;
       take({ type: "state", state: "live" });
     });
@@ -47,10 +47,12 @@ export function stream(history, take) {
       stop();
       take({ type: "done", status: found.status });
     });
-    source.addEventListener("error", () => {
-      source.close();
+    opened.addEventListener("error", () => {
+      opened.close();
       take({ type: "state", state: "waiting" });
-      rearm(AGAIN[Math.min(failures++, AGAIN.length - 1)]);
+      if (failures === AGAIN.length) return giveUp();
+      rearm(AGAIN[failures]);
+      failures += 1;
     });
     rearm(SILENCE);
   };

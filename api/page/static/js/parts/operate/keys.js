@@ -1,85 +1,112 @@
-// API keys: made, rotated, limited, revoked. A secret is shown once.
+// API keys: made, rotated, revoked, limited.
 
-import { all, ask } from "../../core/api.js";
+import { all, ask, post } from "../../core/api.js";
 import { h, show } from "../../core/dom.js";
 import { ago, moment } from "../../core/format.js";
-import { failure, may } from "../../core/start.js";
-import { confirmed } from "../confirm.js";
-import { copyButton } from "../copy.js";
+import { may } from "../../core/start.js";
+import { read, write } from "../../core/urlstate.js";
+import { dialog } from "../dialog.js";
+import { field, tick } from "../fields.js";
+import { keepPlace } from "../keep_place.js";
+import { parsed } from "../new_job/request.js";
 import { table } from "../table.js";
-import { editLimits, limitsSaid } from "./limits.js";
+import { changeLimits, limitsInWords } from "./limits.js";
+import { newKey, showSecret } from "./new_key.js";
 
-const SCOPES = ["files:read", "files:write", "jobs:read", "jobs:write", "models:read", "models:write", "models:infer", "webhooks", "usage:read", "audit:read", "metrics:read", "keys", "admin"];
-const USUAL = SCOPES.slice(0, 9); // for a person who trains and uses models
-const DAY = 86400;
+const MANY = 1000;
+const HOUR = 3600; // seconds
 
-export function keysTab(session) {
-  const [secret, wrong] = [h("div"), h("div", { "aria-live": "polite" })];
-  const mayGive = SCOPES.filter((scope) => may(session, scope));
-  const found = table({
-    caption: "API keys",
+export async function keys(view, session, project) {
+  const path = project ? `/v1/keys?project=${encodeURIComponent(project)}` : "/v1/keys";
+  const secret = h("div");
+  const ended = tick("ended", "Show revoked and expired keys", read("ended") === "1", (isWanted) => {
+    write({ ended: isWanted ? "1" : null });
+    draw();
+  });
+  let found = await all(path, MANY);
+
+  const list = table({
+    caption: "API keys, newest first",
     name: "key-",
+    empty: "No key of this project is valid. Make one above.",
     columns: [
-      { key: "name", title: "Key", sort: (row) => row.name, cell: (row) => [row.name, h("div", { class: "muted code" }, `${row.prefix}…`), h("div", { class: "muted code" }, row.id)] },
-      { key: "scopes", title: "May", cell: (row) => row.scopes.join(", ") },
-      { key: "used", title: "Last used", sort: (row) => (row.last_used_at ? -row.last_used_at : null), cell: (row) => (row.last_used_at ? ago(row.last_used_at) : "never") },
-      { key: "ends", title: "Ends", sort: (row) => row.expires_at, cell: (row) => (row.revoked_at ? h("span", { class: "bad" }, `revoked ${moment(row.revoked_at)}`) : row.expires_at ? moment(row.expires_at) : "not by itself") },
-      { key: "limits", title: "Limits", cell: (row) => limitsSaid(row.limits) },
-      { key: "do", title: "", cell: (row) => !row.revoked_at && h("div", { class: "actions" }, h("button", { type: "button", class: "quiet", onclick: () => rotate(row) }, "Rotate"), may(session, "admin") && h("button", { type: "button", class: "quiet", onclick: () => limit(row) }, "Limit"), h("button", { type: "button", class: "danger", onclick: () => revoke(row) }, "Revoke")) },
+      { key: "name", title: "Key", sort: (key) => key.name, cell: (key) => [h("strong", {}, key.name), key.id === session.key_id && h("span", { class: "muted" }, " (yours)"), h("div", { class: "muted code" }, `${key.id} ${key.prefix}…`)] },
+      { key: "scopes", title: "May", cell: (key) => key.scopes.map((scope) => [h("span", { class: "code nowrap" }, scope), " "]) },
+      { key: "made", title: "Made", sort: (key) => -key.created_at, cell: (key) => ago(key.created_at) },
+      { key: "used", title: "Last used", sort: (key) => (key.last_used_at === null ? null : -key.last_used_at), cell: (key) => (key.last_used_at === null ? "never" : ago(key.last_used_at)) },
+      { key: "valid", title: "Valid", sort: (key) => key.expires_at, cell: validity },
+      { key: "limits", title: "Limits", cell: (key) => limitsInWords(key.limits) },
+      { key: "do", title: "Change", cell: moves },
     ],
   });
 
-  const name = h("input", { id: "key-name", autocomplete: "off", maxlength: "64" });
-  const days = h("input", { id: "key-days", inputmode: "numeric", placeholder: "no end of its own" });
-  const boxes = mayGive.map((scope) => [scope, h("input", { type: "checkbox", id: `scope-${scope}`, checked: USUAL.includes(scope) })]);
-  const form = h(
-    "form",
-    { class: "card" },
-    h("h2", {}, "Make a key"),
-    h("label", { for: "key-name" }, "What it is for"),
-    name,
-    h("fieldset", {}, h("legend", {}, "What it may"), boxes.map(([scope, box]) => h("label", { class: "inline", for: box.id }, box, scope))),
-    h("label", { for: "key-days" }, "Days until it ends"),
-    days,
-    h("div", { class: "actions" }, h("button", { type: "submit" }, "Make the key")),
-  );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const body = { name: name.value, scopes: boxes.filter(([, box]) => box.checked).map(([scope]) => scope) };
-    if (days.value.trim()) body.expires_in = Math.round(Number(days.value) * DAY);
-    await run(async () => showSecret(await ask("POST", "/v1/keys", { json: body })));
-  });
+  const draw = () => keepPlace(list.element, () => list.update(found.filter((key) => ended.box.checked || isValid(key))));
+  const refresh = async () => {
+    found = await all(path, MANY);
+    draw();
+  };
 
-  async function rotate(row) {
-    await run(async () => showSecret(await ask("POST", `/v1/keys/${row.id}/rotate`, { json: {} }), "The old secret goes on for a day."));
+  function moves(key) {
+    if (!isValid(key)) return null;
+    const button = (text, what, work, danger = false) => h("button", { type: "button", class: danger ? "danger" : "quiet", "aria-label": `${what} ${key.name}`, onclick: () => work(key) }, text);
+    return h("div", { class: "actions" }, button("Rotate", "Rotate", rotate), may(session, "admin") && button("Limits", "Limits of", limit), button("Revoke", "Revoke", revoke, true));
   }
 
-  async function limit(row) {
-    await editLimits(`/v1/keys/${row.id}/limits`, row.limits, { title: `Limits of ${row.name}` });
+  async function rotate(key) {
+    const hours = h("input", { id: "overlap", inputmode: "decimal", value: "24" });
+    let made = null;
+    const isDone = await dialog({
+      title: `A new secret for ${key.name}`,
+      content: field("Hours for which the present secret stays valid", hours, { param: "overlap", help: "So that nobody need stop. 0 ends it at once, as after a leak." }),
+      action: "Rotate",
+      work: async () => {
+        const typed = parsed(hours.value.trim());
+        made = await post(`/v1/keys/${key.id}/rotate`, { overlap: typeof typed === "number" ? Math.round(typed * HOUR) : typed });
+      },
+    });
+    if (!isDone) return;
     await refresh();
+    showSecret(secret, made, `${key.name} has a new secret.`);
   }
 
-  async function revoke(row) {
-    if (await confirmed(`Whatever uses ${row.name} is refused from then on, sessions of this page too.`, "Revoke the key")) await run(() => ask("DELETE", `/v1/keys/${row.id}`));
+  async function limit(key) {
+    if (await changeLimits(key, `/v1/keys/${key.id}/limits`)) await refresh();
   }
 
-  function showSecret(made, more = "") {
-    show(secret, h("section", { class: "notice" }, h("h2", {}, `The secret of ${made.name}`), h("pre", { tabindex: "0" }, made.secret), copyButton(made.secret, "the secret"), h("p", {}, `It is shown this once: keep it now. ${more}`)));
+  async function revoke(key) {
+    const isOwn = key.id === session.key_id;
+    const isDone = await dialog({
+      title: `Revoke ${key.name}?`,
+      content: h("p", {}, "It opens nothing any more, with whichever secret, and cannot be brought back.", isOwn && " It is the key that you are signed in with: you will have to sign in with another."),
+      action: "Revoke it",
+      danger: true,
+      work: () => ask("DELETE", `/v1/keys/${key.id}`),
+    });
+    if (isDone) await refresh();
   }
 
-  async function run(work) {
-    try {
-      await work();
-      show(wrong);
-      await refresh();
-    } catch (error) {
-      show(wrong, failure(error));
-    }
-  }
+  draw();
+  show(
+    view,
+    secret,
+    h(
+      "details",
+      { class: "card", open: found.length < 2 },
+      h("summary", {}, "New key"),
+      newKey(session, project, async (key) => {
+        await refresh();
+        showSecret(secret, key, `${key.name} is made.`);
+      }),
+    ),
+    h("div", { class: "filters" }, ended.element),
+    list.element,
+  );
+}
 
-  async function refresh() {
-    found.update(await all("/v1/keys", 500));
-  }
+const isValid = (key) => key.revoked_at === null && (key.expires_at === null || key.expires_at > Date.now() / 1000);
 
-  return { element: h("div", {}, secret, wrong, found.element, form), refresh };
+function validity(key) {
+  if (key.revoked_at !== null) return h("span", { class: "bad" }, `revoked ${ago(key.revoked_at)}`);
+  if (key.expires_at === null) return "for good";
+  return isValid(key) ? `until ${moment(key.expires_at)}` : h("span", { class: "bad" }, `expired ${ago(key.expires_at)}`);
 }

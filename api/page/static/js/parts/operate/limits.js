@@ -1,52 +1,43 @@
-// Limits of a key or a project as a form in a dialog.
+// What a key or a project may use: said in a line, and changed in a dialog.
 
 import { ask } from "../../core/api.js";
-import { h, show } from "../../core/dom.js";
-import { failure } from "../../core/start.js";
+import { h } from "../../core/dom.js";
+import { bytes, count, duration } from "../../core/format.js";
+import { dialog } from "../dialog.js";
+import { field } from "../fields.js";
+import { parsed } from "../new_job/request.js";
 
-const OF_ALL = [
-  ["requests_per_minute", "Requests a minute"],
-  ["concurrent_jobs", "Jobs that have not ended"],
-  ["stored_bytes", "Stored bytes"],
-  ["device_seconds_per_month", "Device seconds a month"],
+const LIMITS = [
+  ["requests_per_minute", "Requests in a minute", (value) => `${count(value)} requests/min`, "And at most at once."],
+  ["concurrent_jobs", "Jobs that have not ended", (value) => `${count(value)} jobs at a time`, "Waiting ones included."],
+  ["stored_bytes", "Stored bytes", (value) => `${bytes(value)} stored`, "Of files and models, equal content once."],
+  ["device_seconds_per_month", "Device seconds in a month", (value) => `${duration(value)} of running a month`, "Calendar months of UTC."],
+  ["running_jobs", "Jobs that workers hold at once", (value) => `${count(value)} jobs running`, "Others wait."],
 ];
-const OF_PROJECTS = [...OF_ALL, ["running_jobs", "Jobs that run at once"]];
 
-/** What is limited, in a few words. */
-export function limitsSaid(limits) {
-  const set = OF_PROJECTS.filter(([name]) => limits[name] !== null && limits[name] !== undefined);
-  return set.length ? set.map(([name, title]) => `${title.toLowerCase()}: ${limits[name].toLocaleString("en")}`).join(", ") : "none";
+/** The limits in words. */
+export function limitsInWords(limits) {
+  const set = LIMITS.filter(([name]) => limits[name] !== null && limits[name] !== undefined);
+  if (!set.length) return h("span", { class: "muted" }, "none");
+  return set.map(([name, , words]) => h("div", {}, words(limits[name])));
 }
 
-/** Asks for limits and sends them to `path`; resolves when the dialog is closed. */
-export function editLimits(path, limits, { ofProject = false, title }) {
-  return new Promise((resolve) => {
-    const wrong = h("div", { "aria-live": "polite" });
-    const fields = (ofProject ? OF_PROJECTS : OF_ALL).map(([name, label]) => [name, label, h("input", { id: `limit-${name}`, inputmode: "numeric", value: limits[name] ?? "", placeholder: "no limit" })]);
-    const form = h(
-      "form",
-      { method: "dialog" },
-      h("h2", { id: "limits-title" }, title),
-      fields.map(([, label, input]) => [h("label", { for: input.id }, label), input]),
-      wrong,
-      h("div", { class: "actions" }, h("button", { type: "submit" }, "Set the limits"), h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Leave them")),
-    );
-    const dialog = h("dialog", { "aria-labelledby": "limits-title" }, form);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const wanted = Object.fromEntries(fields.filter(([, , input]) => input.value.trim() !== "").map(([name, , input]) => [name, number(input.value.trim())]));
-      try {
-        await ask("PUT", path, { json: wanted });
-        dialog.close();
-      } catch (error) {
-        show(wrong, failure(error));
-      }
-    });
-    dialog.addEventListener("close", () => (dialog.remove(), resolve()));
-    document.body.append(dialog);
-    dialog.showModal();
+/** Asks for new ones and sets them; true once they are. `owner` is a key or a project. */
+export function changeLimits(owner, path) {
+  const inputs = new Map();
+  const fields = LIMITS.filter(([name]) => name in owner.limits).map(([name, title, , help]) => {
+    const input = h("input", { id: `limit-${name}`, inputmode: "numeric", autocomplete: "off", placeholder: "no limit", value: owner.limits[name] === null ? "" : String(owner.limits[name]) });
+    inputs.set(name, input);
+    return field(title, input, { param: name, help });
+  });
+  return dialog({
+    title: `Limits of ${owner.name}`,
+    content: [h("p", { class: "muted small" }, "What is left empty is not limited. Limits are asked when something is begun, and stop nothing that runs."), fields],
+    action: "Set limits",
+    work: () => {
+      const json = {};
+      for (const [name, input] of inputs) if (input.value.trim() !== "") json[name] = parsed(input.value.trim());
+      return ask("PUT", path, { json });
+    },
   });
 }
-
-// What is no number goes out as it is: the service says so in its own words.
-const number = (text) => (/^\d+$/.test(text) ? Number(text) : text);

@@ -12,9 +12,9 @@ const KINDS = { base: "zero-shot", fine_tuned: "fine-tuned", checkpoint: "checkp
 export function answerOf(answer, model, first, rate) {
   const isChanged = first !== null && first.label !== answer.label;
   return h(
-    "section",
-    { class: "answer", "aria-label": answer.model },
-    h("h4", {}, answer.model, " ", model && h("span", { class: "muted small" }, `${KINDS[model.kind] ?? model.kind}${model.method ? `, ${model.method}` : ""}`)),
+    "div",
+    { class: "answer", role: "group", "aria-label": answer.model },
+    h("h3", {}, answer.model, " ", model && h("span", { class: "muted small" }, `${KINDS[model.kind] ?? model.kind}${model.method ? `, ${model.method}` : ""}`)),
     h("p", { class: "answer-label" }, h("strong", {}, answer.label), " ", isChanged && h("span", { class: "badge warn" }, `changed from ${first.label}`)),
     bars(answer),
     h("p", { class: "small" }, confidence(answer)),
@@ -55,7 +55,7 @@ function shift(flag, model, rate) {
     if (model?.kind === "base") return h("p", { class: "muted small" }, "A base remembers no training images: it cannot tell whether this one is unlike them.");
     return h("p", { class: "muted small" }, "This model cannot tell whether the image is unlike its training images.");
   }
-  const measured = `Of its own validation images ${percent(flag.p)} look at least as unusual (p = ${number(flag.p, 2)}); up to ${percent(rate)} of ordinary images are flagged by mistake.`;
+  const measured = `Of its own validation images ${percent(flag.p)} look at least as unusual (p = ${Number(flag.p.toPrecision(2))}); up to ${number(100 * rate)} % of ordinary images are flagged by mistake.`;
   return h(
     "div",
     { class: flag.shifted ? "notice shift" : "shift" },

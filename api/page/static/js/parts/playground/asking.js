@@ -15,7 +15,10 @@ export async function askAll(cards, request, models, signal) {
   for (const { view } of waiting) view.wait();
   const work = async () => {
     for (let card = waiting.shift(); card; card = waiting.shift()) {
-      const found = await askOne(card, request, signal);
+      const found = await askOne(card, request, signal).catch((error) => {
+        waiting.length = 0; // the others would be told the same
+        throw error;
+      });
       if (!found) continue;
       card.view.answer(found.images[0], models, found.false_alarm_rate);
       answered.push(found.images[0]);

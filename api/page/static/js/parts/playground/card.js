@@ -29,7 +29,7 @@ export function imageCard(file, remove) {
     },
     answer(found, models, rate) {
       element.setAttribute("aria-busy", "false");
-      show(verdict, h("h3", { class: found.label_changed ? "warn" : null }, sentence(found)));
+      show(verdict, h("h2", { class: found.label_changed ? "warn" : null }, sentence(found)));
       show(answers, found.answers.map((answer, place) => answerOf(answer, models.get(answer.model) ?? null, place > 0 ? found.answers[0] : null, rate)));
     },
     fail(text) {

@@ -41,9 +41,9 @@ export function modelRows(models, aliases, chosen, change) {
     return h(
       "div",
       { class: "model-row" },
-      h("label", { for: input.id, class: "small" }, place === 0 ? "Model 1, which the others are set beside" : `Model ${place + 1}`),
-      input,
+      h("label", { for: input.id }, place === 0 ? "Model 1 (reference)" : `Model ${place + 1}`),
       chosen.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `Remove model ${place + 1}`, onclick: () => become(chosen.filter((_, at) => at !== place), Math.max(0, place - 1)) }, "Remove"),
+      input,
     );
   }
 

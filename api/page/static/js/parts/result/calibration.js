@@ -3,10 +3,13 @@
 import { h } from "../../core/dom.js";
 import { number } from "../../core/format.js";
 
-export function calibration(results, model) {
+const HEADS = ["Split", "ECE, zero-shot", "ECE", "ECE after", "NLL, zero-shot", "NLL", "NLL after"];
+const MEASURED = [["reference", "ece"], ["model", "ece"], ["model", "ece_calibrated"], ["reference", "nll"], ["model", "nll"], ["model", "nll_calibrated"]];
+
+export function calibration(results, reference, model) {
   const temperature = results.get(model, "val", "temperature");
-  const cell = (name, split, metric) => number(results.get(name, split, metric)?.value ?? null, 3);
-  const heads = ["Split", "ECE, zero-shot", "ECE", "ECE after", "NLL, zero-shot", "NLL", "NLL after"];
+  const ids = { reference, model };
+  const cell = (which, split, metric) => (ids[which] === null ? "–" : number(results.get(ids[which], split, metric)?.value ?? null, 3));
   return h(
     "section",
     { class: "card" },
@@ -14,7 +17,7 @@ export function calibration(results, model) {
     h(
       "p",
       { class: "muted" },
-      temperature ? `One temperature, ${number(temperature.value, 3)}, was fitted on the validation images${temperature.value > 1 ? ": the model is overconfident without it" : ""}. ` : "No temperature was fitted. ",
+      temperature ? `One temperature, ${number(temperature.value, 3)}${temperature.sd === null ? "" : " in the mean over seeds"}, was fitted on the validation images: without it the model is ${temperature.value > 1 ? "over" : "under"}confident there. ` : "No temperature was fitted. ",
       "ECE is how far confidence is from accuracy, NLL punishes confident mistakes; less is better.",
     ),
     h(
@@ -23,21 +26,13 @@ export function calibration(results, model) {
       h(
         "table",
         { role: "table", class: "stacks" },
-        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((title, at) => h("th", { role: "columnheader", scope: "col", class: at > 0 && "number" }, title)))),
-        h(
-          "tbody",
-          { role: "rowgroup" },
-          results.splits.map((split) =>
-            h(
-              "tr",
-              { role: "row" },
-              [split, cell("zero_shot", split, "ece"), cell(model, split, "ece"), cell(model, split, "ece_calibrated"), cell("zero_shot", split, "nll"), cell(model, split, "nll"), cell(model, split, "nll_calibrated")].map((content, at) =>
-                h("td", { role: "cell", class: at > 0 && "number", dataset: { title: heads[at] } }, h("div", {}, content)),
-              ),
-            ),
-          ),
-        ),
+        h("thead", { role: "rowgroup" }, row("th", { role: "columnheader", scope: "col" }, HEADS)),
+        h("tbody", { role: "rowgroup" }, results.splits.map((split) => row("td", { role: "cell" }, [split, ...MEASURED.map(([which, metric]) => cell(which, split, metric))]))),
       ),
     ),
   );
+}
+
+function row(tag, attributes, contents) {
+  return h("tr", { role: "row" }, contents.map((content, at) => h(tag, { ...attributes, class: at > 0 && "number", dataset: { title: HEADS[at] } }, h("div", {}, content))));
 }

@@ -17,15 +17,16 @@ export const METRICS = {
   brier: { title: "Brier score", ...PLAIN },
   ece: { title: "ECE", ...PLAIN },
   ece_calibrated: { title: "ECE, after temperature", ...PLAIN },
-  energy_gap: { title: "Energy gap from zero-shot", ...PLAIN },
-  feature_distortion: { title: "Feature distortion from zero-shot", ...PLAIN },
+  energy_gap: { title: "Energy gap from zero-shot", ...PLAIN, better: null },
+  feature_distortion: { title: "Feature distortion from zero-shot", ...PLAIN, better: null },
   shift_flagged: { title: "Flagged as shifted", ...SHARE, better: null },
   effective_robustness: { title: "Effective robustness", ...SHARE },
 };
 
-/** "better", "worse" or "the same", of a change of that metric. */
+/** "better", "worse" or "the same", of a change of that metric; null where neither way is better. */
 export function verdict(metric, change) {
   const better = METRICS[metric]?.better;
-  if (!better || change === 0) return "the same";
+  if (!better) return null;
+  if (change === 0) return "the same";
   return change > 0 === (better === "more") ? "better" : "worse";
 }

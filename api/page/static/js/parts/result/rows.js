@@ -48,12 +48,18 @@ export class Results {
     return values.length && values.every((value) => value !== null) ? mean(values) : null;
   }
 
-  /** [{alpha, model}] of what lies on the line from zero-shot to the model, its ends among them. */
+  /** [{alpha, model}] of what lies on the line from zero-shot to `end`, those two among them. */
   line(end) {
-    const between = this.models.map((model) => [/^wise_ft@(.+)$/.exec(model), model]).filter(([found]) => found).map(([found, model]) => ({ alpha: Number(found[1]), model }));
-    const ends = [{ alpha: 0, model: "zero_shot" }, { alpha: 1, model: end }];
-    return [...ends.filter((point) => this.models.includes(point.model) && !between.some((each) => each.alpha === point.alpha)), ...between].toSorted((a, b) => a.alpha - b.alpha);
+    const ends = [{ alpha: 0, model: "zero_shot" }, { alpha: 1, model: end }].filter((point) => this.models.includes(point.model));
+    const between = this.models.map((model) => ({ alpha: alphaOf(model), model })).filter(({ alpha }) => alpha !== null && !ends.some((each) => each.alpha === alpha));
+    return [...ends, ...between].toSorted((a, b) => a.alpha - b.alpha);
   }
+}
+
+/** Of the name of an interpolation; null of any other model's. */
+export function alphaOf(model) {
+  const found = /^wise_ft@(.+)$/.exec(model);
+  return found ? Number(found[1]) : null;
 }
 
 export const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

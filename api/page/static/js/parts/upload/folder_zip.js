@@ -3,6 +3,7 @@
 // Format: APPNOTE.TXT 6.3.10, files stored, ZIP64 where a number does not fit.
 
 import { crc32 } from "./crc32.js";
+import { Unusable, bytesOf } from "./reading.js";
 
 const [LOCAL, CENTRAL, END64, LOCATOR, END, OFFSET64] = [30, 46, 56, 20, 22, 12]; // bytes
 const [NONE_16, NONE_32] = [0xffff, 0xffffffff]; // "see the ZIP64 field"
@@ -11,12 +12,11 @@ const [PLAIN_VERSION, ZIP64_VERSION] = [20, 45];
 const AT_ONCE = 4 * 1024 * 1024; // bytes of a file that are read together
 
 export class FolderZip {
-  /** `entries`: [{name, file}] in their order. Throws RangeError for a file of 4 GiB or more. */
-  constructor(name, entries) {
-    this.name = name;
+  /** `entries`: [{name, file}] in their order. Throws Unusable for a file of 4 GiB or more. */
+  constructor(entries) {
     let offset = 0;
     this.entries = entries.map(({ name: path, file }) => {
-      if (file.size >= NONE_32) throw new RangeError(`${path} has ${file.size} bytes; an image must be smaller than 4 GiB. Take it out.`);
+      if (file.size >= NONE_32) throw new Unusable(`${path} has ${file.size} bytes; an image must be smaller than 4 GiB. Take it out.`);
       const raw = new TextEncoder().encode(path);
       const entry = { path, file, raw, offset, crc: null };
       offset += LOCAL + raw.length + file.size;
@@ -30,7 +30,7 @@ export class FolderZip {
     this.ending = null;
   }
 
-  /** Bytes `start` to `end` of the archive. Rejects where a file changed or went meanwhile. */
+  /** Bytes `start` to `end` of the archive. Throws Unusable where a file changed or went meanwhile. */
   async read(start, end) {
     const out = new Uint8Array(end - start);
     const put = (bytes, at) => {
@@ -40,9 +40,10 @@ export class FolderZip {
     for (let index = this.#at(start); index < this.entries.length && this.entries[index].offset < end; index += 1) {
       const entry = this.entries[index];
       const data = entry.offset + LOCAL + entry.raw.length;
-      if (start < data) put(await this.#header(entry), entry.offset);
-      const [from, to] = [Math.max(start, data), Math.min(end, data + entry.file.size)];
-      for (let at = from; at < to; at += AT_ONCE) put(await bytesOf(entry, at - data, Math.min(to, at + AT_ONCE) - data), at);
+      const small = entry.file.size <= AT_ONCE ? await bytesOf(entry.file, 0, entry.file.size, entry.path) : null; // read once
+      if (start < data) put(await header(entry, small), entry.offset);
+      if (small) put(small, data);
+      else await this.#putLarge(entry, data, start, end, put);
     }
     if (end > this.directoryOffset) put(await this.#ending(), this.directoryOffset);
     return out;
@@ -59,14 +60,9 @@ export class FolderZip {
     return Math.max(low, 0);
   }
 
-  async #header(entry) {
-    const view = new DataView(new ArrayBuffer(LOCAL + entry.raw.length));
-    view.setUint32(0, 0x04034b50, true);
-    view.setUint16(4, PLAIN_VERSION, true);
-    kept(view, 6, entry, await checksum(entry));
-    const bytes = new Uint8Array(view.buffer);
-    bytes.set(entry.raw, LOCAL);
-    return bytes;
+  async #putLarge(entry, data, start, end, put) {
+    const to = Math.min(end, data + entry.file.size);
+    for (let at = Math.max(start, data); at < to; at += AT_ONCE) put(await bytesOf(entry.file, at - data, Math.min(to, at + AT_ONCE) - data, entry.path), at);
   }
 
   async #ending() {
@@ -116,6 +112,16 @@ export class FolderZip {
   }
 }
 
+async function header(entry, content) {
+  const view = new DataView(new ArrayBuffer(LOCAL + entry.raw.length));
+  view.setUint32(0, 0x04034b50, true);
+  view.setUint16(4, PLAIN_VERSION, true);
+  kept(view, 6, entry, await checksum(entry, content));
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(entry.raw, LOCAL);
+  return bytes;
+}
+
 // What a local header and the directory say alike: flags to the length of the extra field.
 function kept(view, at, entry, crc) {
   view.setUint16(at, UTF8, true);
@@ -126,18 +132,10 @@ function kept(view, at, entry, crc) {
   view.setUint16(at + 20, entry.raw.length, true);
 }
 
-async function checksum(entry) {
+async function checksum(entry, content = null) {
   if (entry.crc !== null) return entry.crc;
-  let value = 0;
-  for (let at = 0; at < entry.file.size; at += AT_ONCE) value = crc32(await bytesOf(entry, at, Math.min(entry.file.size, at + AT_ONCE)), value);
+  let value = content ? crc32(content) : 0;
+  for (let at = content ? entry.file.size : 0; at < entry.file.size; at += AT_ONCE) value = crc32(await bytesOf(entry.file, at, Math.min(entry.file.size, at + AT_ONCE), entry.path), value);
   entry.crc = value;
   return value;
-}
-
-async function bytesOf(entry, start, end) {
-  try {
-    return new Uint8Array(await entry.file.slice(start, end).arrayBuffer());
-  } catch (error) {
-    throw new Error(`${entry.path} cannot be read any more; it was changed or taken away. Choose the folder again.`, { cause: error });
-  }
 }

@@ -1,123 +1,200 @@
-// Sending in parts, and going on with what the service has already: the same file or folder, chosen
-// again, finds its upload by name and size, and parts whose digests agree are passed over.
+// Sending in parts, and going on with what the service has already: parts whose digests agree are passed
+// over. It can be paused, and waits for a network that is away.
 
-import { ApiError, Unreachable, all, ask, post } from "../../core/api.js";
+import { ApiError, get, post } from "../../core/api.js";
+import { isQuick, sha256 } from "./digest.js";
+import { begin, begun, plan } from "./parts.js";
+import { patiently } from "./patience.js";
+import { putPart } from "./put_part.js";
+import { forget, remember, whileSending } from "./remembered.js";
 
-export const PART = 8 * 1024 * 1024; // bytes, as `lipsum push` has them
-const IN_FLIGHT = 2;
-const PURPOSE = "fine-tune";
-const STALLED = 120_000; // milliseconds for a part
-const WAITS = [1000, 2000, 4000, 8000, 15_000]; // milliseconds before a part is sent again
-const MOST_PARTS = 10_000;
+const IN_FLIGHT = 2; // parts
+const COMPLETION = 120_000; // milliseconds until it is asked for again; the service works on meanwhile
+const REFUSED = [400, 413]; // it will not be accepted another time either
 
-/**
- * Sends `source` ({name, size, read(start, end)}) and returns the file's object. `progress({sent, passed,
- * state})` is told bytes that the service has, how many of these it had before, and "sending" | "waiting" | "completing".
- * Throws ApiError with the service's sentence, or the AbortError of `signal`.
- */
-export async function send(source, { signal, progress }) {
-  const size = partSize(source.size);
-  let { id, parts } = await begun(source, size);
-  let sent = 0;
-  let passed = 0;
-  const tell = (state) => progress({ sent, passed, state });
-  tell("sending");
+export class Sending {
+  state = "looking"; // then "sending", "waiting", "paused", "completing"
+  trouble = null; // why it waits
+  passed = 0; // bytes that the service had before
+  isAnother = false; // whether what had been begun under this name and size was something else
+  upload = null;
+  #sent = 0;
+  #inFlight = new Map(); // bytes on their way, by part
+  #done = new Set();
+  #there = new Map(); // digests of what the service had, by part
+  #end = new AbortController();
+  #turn = null; // ends with a pause
+  #pause = null;
 
-  const one = async (number) => {
-    const [start, end] = [(number - 1) * size, Math.min(source.size, number * size)];
-    const bytes = await source.read(start, end);
-    const digest = await sha256(bytes);
-    if (digest && parts.get(number) === digest) passed += bytes.length;
-    else if (digest && parts.has(number)) throw new AnotherFile();
-    else await patiently(() => put(id, number, bytes, digest, signal), signal, tell);
-    sent += bytes.length;
-    tell("sending");
-  };
-
-  const count = Math.max(1, Math.ceil(source.size / size));
-  try {
-    await inParallel(count, one, signal);
-  } catch (error) {
-    if (!(error instanceof AnotherFile)) throw error;
-    // The unfinished upload is of another file with this name and size, or of one that changed since.
-    ({ id, parts } = await begin(source));
-    [sent, passed] = [0, 0];
-    await inParallel(count, one, signal);
+  /** `source`: {name, size, type, folder, files, read(start, end)}; `tell()` is called when something changed. */
+  constructor(source, tell) {
+    this.source = source;
+    this.tell = tell;
   }
-  tell("completing");
-  const upload = await patiently(() => post(`/v1/uploads/${id}/complete`, {}, { signal }), signal, tell);
-  return upload.file;
+
+  /** Bytes that the service has, and those on their way. */
+  get sent() {
+    return this.#sent + [...this.#inFlight.values()].reduce((sum, each) => sum + each, 0);
+  }
+
+  get canPause() {
+    return this.#turn !== null;
+  }
+
+  /** Resolves to the file that came of it. Throws ApiError with the service's sentence, or the AbortError of `stop`. */
+  async run() {
+    try {
+      await this.#sendWhatIsMissing();
+      return await this.#completed();
+    } catch (error) {
+      if (error.code !== "upload_not_pending") throw error;
+      const { file } = await get(`/v1/uploads/${this.upload.id}`);
+      if (!file) throw error;
+      return file; // another tab was quicker
+    } finally {
+      this.#turn = null;
+    }
+  }
+
+  pause() {
+    if (!this.canPause || this.#pause) return;
+    this.#pause = Promise.withResolvers();
+    this.#turn.abort(new Paused());
+    this.#become("paused");
+  }
+
+  goOn() {
+    this.#pause?.resolve();
+  }
+
+  /** For good. What was sent stays with the service. */
+  stop() {
+    this.#end.abort();
+    this.goOn();
+  }
+
+  /** Nothing of it is kept. */
+  async discard() {
+    if (!this.upload) return;
+    await post(`/v1/uploads/${this.upload.id}/cancel`, {});
+    forget(this.upload.id);
+  }
+
+  async #sendWhatIsMissing() {
+    await this.#use(begun);
+    try {
+      await whileSending(this.upload.id, () => this.#sendAll());
+    } catch (error) {
+      if (!isOfAnother(error) || this.isAnother) throw error;
+      this.isAnother = true;
+      await this.#use(begin);
+      await whileSending(this.upload.id, () => this.#sendAll());
+    }
+  }
+
+  async #use(way) {
+    const { signal } = this.#end;
+    const { upload, there } = await this.#patiently("looking", () => way(this.source, signal), signal);
+    [this.upload, this.#there] = [upload, there];
+    this.#done.clear();
+    [this.#sent, this.passed] = [0, 0];
+    remember(upload.id, this.source);
+  }
+
+  async #sendAll() {
+    for (;;) {
+      try {
+        return await this.#sendUntilPause();
+      } catch (error) {
+        if (!(error instanceof Paused)) throw error;
+        await this.#pause.promise;
+        this.#pause = null;
+        this.#end.signal.throwIfAborted();
+        this.#become("sending");
+      }
+    }
+  }
+
+  async #sendUntilPause() {
+    this.#turn = new AbortController();
+    const signal = AbortSignal.any([this.#end.signal, this.#turn.signal]);
+    const ranges = plan(this.source.size);
+    let next = 1;
+    const lane = async () => {
+      while (next <= ranges.length) {
+        signal.throwIfAborted();
+        const number = next;
+        next += 1;
+        if (!this.#done.has(number)) await this.#send(number, ...ranges[number - 1], signal);
+      }
+    };
+    const lanes = Array.from({ length: IN_FLIGHT }, lane);
+    try {
+      await Promise.all(lanes);
+    } catch (error) {
+      this.#turn.abort(error); // what stops one lane stops the other
+      await Promise.allSettled(lanes);
+      throw error;
+    } finally {
+      this.#inFlight.clear();
+    }
+  }
+
+  async #send(number, start, end, signal) {
+    const bytes = await this.source.read(start, end);
+    signal.throwIfAborted();
+    const there = this.#there.get(number);
+    const digest = there || isQuick ? await sha256(bytes) : null;
+    if (there && there !== digest) throw new AnotherFile();
+    if (there) this.passed += bytes.length;
+    else await this.#patiently("sending", () => this.#put(number, bytes, digest, signal), signal);
+    this.#done.add(number);
+    this.#sent += bytes.length;
+    if (!signal.aborted) this.#become("sending");
+  }
+
+  async #put(number, bytes, digest, signal) {
+    const progress = (out) => {
+      this.#inFlight.set(number, out);
+      if (!signal.aborted) this.#become("sending");
+    };
+    try {
+      await putPart(this.upload, number, bytes, digest, { signal, progress });
+    } finally {
+      this.#inFlight.delete(number);
+    }
+  }
+
+  async #completed() {
+    this.#turn = null;
+    const { signal } = this.#end;
+    const complete = () => post(`/v1/uploads/${this.upload.id}/complete`, {}, { signal: AbortSignal.any([signal, AbortSignal.timeout(COMPLETION)]) });
+    try {
+      const { file } = await this.#patiently("completing", complete, signal);
+      forget(this.upload.id);
+      return file;
+    } catch (error) {
+      if (REFUSED.includes(error.status)) await this.discard();
+      throw error;
+    }
+  }
+
+  #patiently(state, work, signal) {
+    const attempt = () => {
+      this.#become(state);
+      return work();
+    };
+    return patiently(attempt, { signal, trouble: (error) => this.#become("waiting", error) });
+  }
+
+  #become(state, trouble = null) {
+    [this.state, this.trouble] = [state, trouble];
+    this.tell();
+  }
 }
 
 class AnotherFile extends Error {}
 
-/** 8 MiB, or more where that would be too many parts. */
-export function partSize(total) {
-  let size = PART;
-  while (total > size * MOST_PARTS) size *= 2;
-  return size;
-}
+class Paused extends Error {}
 
-async function begun(source, size) {
-  const found = await all(`/v1/uploads?status=pending&filename=${encodeURIComponent(source.name)}`, 100);
-  const match = found.find((upload) => upload.bytes === source.size && upload.purpose === PURPOSE);
-  if (!match) return begin(source);
-  const parts = await all(`/v1/uploads/${match.id}/parts`, MOST_PARTS);
-  if (parts.some((part) => part.part_number === null || (part.part_number < source.size / size && part.bytes !== size))) return begin(source);
-  return { id: match.id, parts: new Map(parts.map((part) => [part.part_number, part.sha256])) };
-}
-
-async function begin(source) {
-  const upload = await post("/v1/uploads", { filename: source.name, bytes: source.size, purpose: PURPOSE, mime_type: "application/zip" });
-  return { id: upload.id, parts: new Map() };
-}
-
-function put(id, number, bytes, digest, signal) {
-  const body = new FormData();
-  body.set("part_number", String(number));
-  if (digest) body.set("sha256", digest);
-  body.set("data", new Blob([bytes]), "part");
-  return ask("POST", `/v1/uploads/${id}/parts`, { body, signal: AbortSignal.any([signal, AbortSignal.timeout(STALLED)]) });
-}
-
-// Until it is taken: a network that is away comes back, and so does a service.
-async function patiently(work, signal, tell) {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const passes = error instanceof Unreachable || (error instanceof ApiError && (error.status === 429 || error.status >= 500) && error.status !== 507);
-      if (!passes) throw error;
-      tell("waiting");
-      await pause(Math.max(WAITS[Math.min(tries, WAITS.length - 1)], 1000 * (error.retryAfter ?? 0)), signal);
-    }
-  }
-}
-
-async function inParallel(count, work, signal) {
-  let next = 1;
-  const lane = async () => {
-    while (next <= count) {
-      signal.throwIfAborted();
-      const number = next;
-      next += 1;
-      await work(number);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, count) }, lane));
-}
-
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-    addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
-  });
-}
-
-// Null where the page came over plain http from another host: browsers have no digests there.
-async function sha256(bytes) {
-  if (!crypto.subtle) return null;
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const isOfAnother = (error) => error instanceof AnotherFile || (error instanceof ApiError && error.code === "part_differs");

@@ -1,0 +1,39 @@
+// What a data set is, and the files that hold it.
+
+import { ask } from "../../core/api.js";
+import { h } from "../../core/dom.js";
+import { bytes, count, moment } from "../../core/format.js";
+import { dialog } from "../dialog.js";
+
+export function facts(dataset, mayDelete) {
+  const rows = [
+    ["Images", count(dataset.images)],
+    ["Size", `${bytes(dataset.bytes)}, ${dataset.format}`],
+    ["Came", moment(dataset.created_at)],
+    ["Check", dataset.status === "checked" ? `every image was read, ${moment(dataset.checked_at)}` : "not yet; its first job reads every image"],
+    ["Version", h("span", { class: "code" }, dataset.id)],
+    [dataset.files.length === 1 ? "File" : "Files", dataset.files.map((file) => fileRow(dataset, file, mayDelete))],
+    dataset.templates && ["Templates", dataset.templates.map((each) => h("div", {}, each))],
+  ].filter(Boolean);
+  return h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+function fileRow(dataset, file, mayDelete) {
+  return h(
+    "div",
+    { class: "file" },
+    h("a", { class: "code", href: `/v1/files/${file}/content`, download: "" }, file),
+    mayDelete && h("button", { type: "button", class: "danger", "aria-label": `Delete ${file}`, onclick: () => remove(dataset, file) }, "Delete"),
+  );
+}
+
+function remove(dataset, file) {
+  const isLast = dataset.files.length === 1;
+  const words = isLast ? "With its only file the data set is gone from here. Jobs that used it stay as they are." : "The data set stays: another file holds the same.";
+  const work = async () => {
+    await ask("DELETE", `/v1/files/${file}`);
+    if (isLast) location.assign("/datasets");
+    else location.reload();
+  };
+  return dialog({ title: `Delete ${file}?`, content: h("p", {}, words), action: "Delete it", danger: true, work });
+}
