@@ -23,10 +23,12 @@ def chart() -> Chart:
         "shift:Q", title="mean over shifted splits, %",
         scale=alt.Scale(zero=False, padding=20, nice=False),
     )  # fmt: skip
+    # What does not lie on it is a line of its own, with one point. Without it there would be scales
+    # of no data where nothing lies on the line, of which Vega complains.
     line = (
-        base.transform_filter("isValid(datum.order)")
+        base.transform_calculate(line="isValid(datum.order) ? 'the line' : datum.label")
         .mark_line(color=SERIES[0], opacity=0.6, strokeWidth=1.5)
-        .encode(x=x, y=y, order="order:Q")
+        .encode(x=x, y=y, order="order:Q", detail="line:N")
     )
     legend = alt.Legend(orient="top", columns=2)
     marks = base.mark_point(filled=True, opacity=1).encode(
