@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cli.service import Service
 from tests.browser.watched import Watch
@@ -21,6 +21,8 @@ from tests.jobs import colour_archive, service_settings
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ENDED = ("succeeded", "failed", "cancelled")
 JOB_SECONDS = 180.0
+# A trainer, a browser and another test share two cores: what comes, comes late at times.
+expect.set_options(timeout=30_000)  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def open_context(browser: Browser, stack: Stack) -> Iterator[OpenContext]:
 
     def make(key: str | None = None, address: str | None = None, **options: Any) -> BrowserContext:
         context = browser.new_context(base_url=address or stack.address, **options)
+        context.set_default_timeout(60_000)
         opened.append(context)
         sign_in(context, key or stack.key)
         return context

@@ -12,7 +12,7 @@ from api.page.views import VIEWS
 from tests.browser.conftest import OpenContext, Stack
 from tests.browser.watched import Watch, settle, sideways, violations
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 
 TABS = ("keys", "usage", "workers", "queue", "projects", "audit")
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenContext, Stack
 from tests.browser.watched import Watch, settle, sideways
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 
 HIT = "<img src=x onerror=window.hit=1>"
 CLASSES = (HIT, "<script>window.hit=1<", "a" * 70)  # no name has a slash in it

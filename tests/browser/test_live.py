@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenContext, Stack
 from tests.browser.proxy import CuttingProxy
 from tests.browser.watched import Watch, settle
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 
 STEPS = 400
 UNREACHABLE = r"ERR_|Failed to load resource|status of 50"  # the browser's own lines

@@ -18,6 +18,7 @@ from tests.jobs import colour_archive
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 SECONDS = 120_000  # milliseconds that a slow machine may take for a job
+ANSWER = 30_000  # and to read predictions, in a process apart
 MODULE = """async (given) => {
   const main = document.querySelector('script[type="module"]').src;
   const from = (name) => import(new URL(`../parts/result/${name}.js`, main));
@@ -200,7 +201,8 @@ def test_images_that_flipped(page: Page, stack: Stack, finished: dict[str, Any])
     assert found["total"] > 0
     open_result(page, finished, "?split=test&change=all")
     noun = "image" if found["total"] == 1 else "images"
-    expect(page.get_by_role("heading", name=f"{found['total']} {noun}")).to_be_visible()
+    heading = page.get_by_role("heading", name=f"{found['total']} {noun}")
+    expect(heading).to_be_visible(timeout=ANSWER)
     items = page.get_by_role("region", name="Images whose answer changed").locator("li")
     expect(items).to_have_count(len(found["data"]))
     first, item = found["data"][0], items.first
@@ -208,7 +210,7 @@ def test_images_that_flipped(page: Page, stack: Stack, finished: dict[str, Any])
         expect(item).to_contain_text(text)
     # The picture is the image's own: of one colour, told from its class.
     drawn = "canvas => [...canvas.getContext('2d').getImageData(56, 56, 1, 1).data.slice(0, 3)]"
-    page.wait_for_timeout(1500)
+    page.locator(".flips[aria-busy=false]").wait_for()
     red, green, blue = item.locator("canvas").evaluate(drawn)
     brightest = {"ant": red, "bee": green, "cat": blue}[first["label"]]
     assert brightest == max(red, green, blue) and brightest < 255
@@ -219,7 +221,7 @@ def test_winners_and_losers_by_class(page: Page, stack: Stack, finished: dict[st
     found = stack.client.get(path, params={"split": "test", "change": "all"}).json()["classes"]
     open_result(page, finished, "?split=test&change=all")
     rows = page.get_by_role("region", name="Classes, by change").locator("tbody tr")
-    expect(rows).to_have_count(len(found))
+    expect(rows).to_have_count(len(found), timeout=ANSWER)
     for each in found:
         row = rows.filter(has=page.get_by_role("button", name=each["label"]))
         expect(row).to_contain_text(percent(each["right_before"] / each["images"]))
@@ -227,8 +229,9 @@ def test_winners_and_losers_by_class(page: Page, stack: Stack, finished: dict[st
     button = page.get_by_role("button", name=found[0]["label"], exact=True)
     button.press("Enter")
     expect(button).to_have_attribute("aria-pressed", "true")
+    of_class = page.get_by_role("heading", name=f"of {found[0]['label']}")
+    expect(of_class).to_be_visible(timeout=ANSWER)
     expect(button).to_be_focused()
-    expect(page.get_by_role("heading", name=f"of {found[0]['label']}")).to_be_visible()
     assert f"class={found[0]['label']}" in page.url
     page.get_by_label("Split", exact=True).select_option("night")
     assert "split=night" in page.url and "class=" not in page.url
@@ -264,7 +267,7 @@ def test_pictures_that_cannot_be_had_leave_the_words(
 
     page.route("**/predictions/sheet?*", answer)
     open_result(page, finished, "?split=test&change=all")
-    expect(page.get_by_text("Their data set was deleted.")).to_be_visible()
+    expect(page.get_by_text("Their data set was deleted.")).to_be_visible(timeout=ANSWER)
     items = page.get_by_role("region", name="Images whose answer changed").locator("li")
     expect(items.first).to_contain_text("This model")
     expect(items.locator("canvas")).to_have_count(0)
@@ -427,7 +430,7 @@ def of_long_names(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dic
     split = {"name": "a-long-shift-".ljust(64, "x"), "file": str(stack.upload(shifted)["id"])}
     evaluation = {"splits": [split], "allow_duplicates": True}
     file_id = str(stack.upload(archive)["id"])
-    job = stack.start(file_id, "ft", suffix="s" * 40, evaluation=evaluation)
+    job = stack.start(file_id, "ft", suffix="s" * 37, evaluation=evaluation)
     job = stack.wait_for(job["id"])
     assert job["status"] == "succeeded", job["error"]
     return job

@@ -463,6 +463,7 @@ def test_by_keyboard(page: Page, stack: Stack, photos: Path) -> None:
     gate = Gate(page, 2)
     page.get_by_role("button", name="Choose folder").focus()
     with page.expect_file_chooser() as chooser:
+        page.wait_for_timeout(300)  # Playwright is not at once in the dialog's way
         page.keyboard.press("Enter")
     chooser.value.set_files(photos)
     wait_for_parts(page, stack, 2)

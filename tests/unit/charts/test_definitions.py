@@ -75,7 +75,7 @@ def fields(part: Any) -> set[str]:
     if "sequence" in part.get("data", {}):
         return set()
     own = {part["field"]} if "field" in part else set()
-    made = {part["as"]} if "calculate" in part else set()
+    made = {each["as"] for each in part.get("transform", ()) if "calculate" in each}
     return own.union(*map(fields, part.values())) - made
 
 

@@ -25,6 +25,7 @@ page(async (view, session) => {
   const [about, found, splits, groups, jobs] = ["What it is", "What was found", "Splits", "Groups", "Jobs with it"].map((name) => card(name));
   const classes = classTable(first);
   let drawn = null;
+  let stop = () => {}; // asking again
 
   async function look() {
     const [dataset, newest] = await Promise.all([get(path), may(session, "jobs:read") ? all("/v1/fine_tuning/jobs", NEWEST) : []]);
@@ -36,7 +37,7 @@ page(async (view, session) => {
   }
 
   function draw(dataset, uses) {
-    show(about.body, facts(dataset, may(session, "files:write")));
+    show(about.body, facts(dataset, may(session, "files:write") && (() => stop())));
     show(found.body, findings(dataset, uses));
     show(splits.body, splitTable(dataset));
     show(groups.body, groupTable(dataset));
@@ -58,7 +59,7 @@ page(async (view, session) => {
     h("section", { class: "card" }, h("h2", {}, several(first.classes.length, "class", "classes")), classes.element),
     jobs.element,
   );
-  if (changes) poll(look, EVERY, (error) => show(trouble, error && failure(error)));
+  if (changes) stop = poll(look, EVERY, (error) => show(trouble, error && failure(error)));
 });
 
 function card(name) {

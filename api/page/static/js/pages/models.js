@@ -11,7 +11,9 @@ import { modelList } from "../parts/models/list.js";
 const MANY = 2000;
 
 page(async (view, session) => {
-  if (!may(session, "models:read")) return show(view, h("p", { class: "notice" }, "Your key may not see models; it needs the scope models:read."));
+  if (!may(session, "models:read")) {
+    return show(view, h("p", { class: "notice" }, "Your key may not see models; it needs the scope models:read."));
+  }
   const askAliases = () => all("/v1/aliases", MANY);
   const id = read("model");
   if (id) {

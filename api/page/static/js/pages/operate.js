@@ -27,8 +27,13 @@ page(async (view, session) => {
     TABS.map((each) => h("a", { href: addressOf(each, project), "aria-current": each === tab ? "page" : null }, each.title)),
   );
   show(view, bar);
-  if (!may(session, tab.scope)) return show(view, bar, h("p", { class: "notice" }, `${tab.title} need${tab.title.endsWith("s") ? "" : "s"} a key with the scope ${tab.scope}; yours has ${session.scopes.join(", ")}.`));
-  const [module, chooser] = await Promise.all([tab.load(), tab.ofProject && may(session, "admin") ? projectChoice(tab, project, session) : null]);
+  if (!may(session, tab.scope)) {
+    const verb = tab.title.endsWith("s") ? "need" : "needs";
+    return show(view, bar, h("p", { class: "notice" }, `${tab.title} ${verb} a key with the scope ${tab.scope}; yours has ${session.scopes.join(", ")}.`));
+  }
+  const [module, chooser] = await Promise.all(
+    [tab.load(), tab.ofProject && may(session, "admin") ? projectChoice(tab, project, session) : null],
+  );
   show(view, bar, chooser, content);
   return module[tab.name](content, session, project);
 });
@@ -37,7 +42,9 @@ page(async (view, session) => {
 async function projectChoice(tab, project, session) {
   const projects = await all("/v1/projects", MANY);
   if (projects.length < 2) return null;
-  const options = projects.map((each) => [each.id === session.project ? "" : each.id, each.id === session.project ? `${each.name} (yours)` : each.name]);
+  const options = projects.map(
+    (each) => [each.id === session.project ? "" : each.id, each.id === session.project ? `${each.name} (yours)` : each.name],
+  );
   const own = options.findIndex(([id]) => id === "");
   options.unshift(...options.splice(own, 1));
   const chosen = select("project", options, project ?? "", (id) => location.assign(addressOf(tab, id)));

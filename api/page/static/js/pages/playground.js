@@ -5,19 +5,21 @@ import { announce, h, show } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { may, page } from "../core/start.js";
 import { attempt } from "../parts/attempt.js";
-import { field } from "../parts/fields.js";
 import { askAll } from "../parts/playground/asking.js";
 import { asRequest } from "../parts/playground/as_request.js";
 import { imageCard } from "../parts/playground/card.js";
 import { dropZone } from "../parts/playground/images.js";
 import { modelRows, usualModels } from "../parts/playground/model_rows.js";
+import { ownSettings } from "../parts/playground/own_settings.js";
 import { fromUrl, toRequest, toUrl } from "../parts/playground/question.js";
 
 const MANY = 1000; // models to choose from
 const MOST = 64; // images at a time
 
 page(async (view, session) => {
-  if (!may(session, "models:infer")) return show(view, h("p", { class: "notice" }, "Your key may not ask models; it needs the scope models:infer."));
+  if (!may(session, "models:infer")) {
+    return show(view, h("p", { class: "notice" }, "Your key may not ask models; it needs the scope models:infer."));
+  }
   const mayList = may(session, "models:read");
   const [models, aliases] = mayList ? await Promise.all([all("/v1/models", MANY), all("/v1/aliases", MANY)]) : [null, []];
   const known = new Map((models ?? []).map((model) => [model.id, model]));
@@ -53,7 +55,14 @@ page(async (view, session) => {
 
   function add(files) {
     const room = MOST - cards.length;
-    show(tooMany, files.length > room && h("p", { class: "notice" }, `The page shows ${MOST} images at a time; the first ${count(Math.max(0, room))} of these were taken. For more, use the request below.`));
+    show(
+      tooMany,
+      files.length > room && h(
+        "p",
+        { class: "notice" },
+        `The page shows ${MOST} images at a time; the first ${count(Math.max(0, room))} of these were taken. For more, use the request below.`,
+      ),
+    );
     const added = files.slice(0, room).map((file) => {
       const card = { file };
       card.view = imageCard(file, () => become(cards.filter((each) => each !== card)));
@@ -61,7 +70,7 @@ page(async (view, session) => {
     });
     become([...cards, ...added]);
     added[0]?.view.element.scrollIntoView({ block: "nearest" });
-    ask(cards);
+    ask(cards.filter((card) => card.answer === undefined));
   }
 
   // A question that was changed meanwhile is not waited for.
@@ -73,50 +82,50 @@ page(async (view, session) => {
     show(summary);
     const work = async () => {
       try {
-        tell(await askAll(asked, toRequest(question), known, signal));
+        await askAll(asked, toRequest(question), known, signal);
+        tell();
       } catch (error) {
         if (error.name === "AbortError") return;
-        for (const card of asked) card.view.fail(error.param ? "Not asked: something is wrong with the question, and marked there." : "Not asked.");
+        const why = error.param ? "Not asked: something is wrong with the question, and marked there." : "Not asked.";
+        for (const card of asked) card.view.fail(why);
         throw error;
       }
     };
     await attempt(work, { wrong, form });
   }
 
-  function tell(answered) {
+  function tell() {
+    const answered = cards.map((card) => card.answer).filter(Boolean);
     const changed = answered.filter((each) => each.label_changed).length;
     const shifted = answered.filter((each) => each.shifted).length;
-    const text = `${count(answered.length)} ${answered.length === 1 ? "image" : "images"}: ${count(changed)} with a changed label, ${count(shifted)} flagged as shifted.`;
+    const images = `${count(answered.length)} ${answered.length === 1 ? "image" : "images"}`;
+    const text = `${images}: ${count(changed)} with a changed label, ${count(shifted)} flagged as shifted.`;
     show(summary, answered.length > 1 && h("p", {}, text));
     announce(text);
   }
 
-  const text = (name, attributes) => {
-    const area = h("textarea", { id: name, rows: "4", spellcheck: "false", value: question[name], ...attributes, onchange: () => change({ [name]: area.value }) });
-    return area;
-  };
-  const rate = h("input", { id: "rate", inputmode: "decimal", placeholder: "0.05", value: question.rate, autocomplete: "off", onchange: () => change({ rate: rate.value }) });
+  const isTuned = models?.some((model) => model.kind === "fine_tuned") ?? true;
+  const settings = ownSettings(question, !isTuned, change);
   const form = h(
     "form",
     { class: "card", novalidate: true },
     dropZone(add),
     modelRows(models, aliases, question.models, (ids) => change({ models: ids })),
     models?.length === 0 && h("p", { class: "notice" }, "There is no model yet; the operator adds a base with `lipsum base add`."),
-    models?.length > 0 && !models.some((model) => model.kind === "fine_tuned") && h("p", { class: "notice" }, "No model is fine-tuned yet. A base needs labels of yours, below, or ", h("a", { href: "/jobs/new" }, "make a model of your own"), " first."),
-    h(
-      "details",
-      { open: Boolean(question.labels || question.templates || question.rate || !models?.some((model) => model.kind === "fine_tuned")) },
-      h("summary", {}, "Own labels and the shift flag"),
-      field("Own labels, one per line", text("labels", { placeholder: "sailboat\nferry" }), { param: "parameters.candidate_labels", help: "Without any, the classes that the fine-tuned model was trained on." }),
-      field("Templates, one per line", text("templates", { rows: "2", placeholder: "This is a photo of {}." }), { param: "parameters.templates", help: "Of own labels; {} is where the label goes. The features of several are averaged." }),
-      field("False-alarm rate of the shift flag", rate, { param: "parameters.false_alarm_rate", help: "Share of ordinary images that may be flagged as shifted by mistake." }),
+    models?.length > 0 && !isTuned && h(
+      "p",
+      { class: "notice" },
+      "No model is fine-tuned yet. A base needs labels of yours, below, or ",
+      h("a", { href: "/jobs/new" }, "make a model of your own"),
+      " first.",
     ),
+    settings.element,
     wrong,
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Ask again")),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    change({ labels: form.elements.labels.value, templates: form.elements.templates.value, rate: rate.value });
+    change(settings.typed());
   });
 
   draw();
@@ -126,7 +135,14 @@ page(async (view, session) => {
       "div",
       { class: "playground" },
       form,
-      h("div", {}, tooMany, h("div", { class: "playground-head" }, summary, clear), list, h("details", { class: "card" }, h("summary", {}, "As a request"), example)),
+      h(
+        "div",
+        {},
+        tooMany,
+        h("div", { class: "playground-head" }, summary, clear),
+        list,
+        h("details", { class: "card" }, h("summary", {}, "As a request"), example),
+      ),
     ),
   );
 });

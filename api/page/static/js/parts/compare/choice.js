@@ -18,13 +18,37 @@ export function jobChoice(jobs, chosen, toggle) {
     const text = (job) => `${job.id} ${job.suffix ?? ""} ${job.method.type} ${job.model}`.toLowerCase();
     const matching = jobs.filter((job) => words.every((word) => text(job).includes(word)));
     show(list, matching.slice(0, SHOWN).map(option));
-    show(rest, matching.length === 0 ? "No finished job fits the filter." : matching.length > SHOWN ? `${count(matching.length - SHOWN)} more fit the filter; narrow it.` : null);
+    show(
+      rest,
+      matching.length === 0 ? "No finished job fits the filter." : matching.length > SHOWN ? `${count(matching.length - SHOWN)} more fit the filter; narrow it.` : null,
+    );
     return matching.length;
   }
 
   function option(job) {
-    const box = h("input", { type: "checkbox", id: `choose-${job.id}`, value: job.id, checked: chosen.includes(job.id), "aria-describedby": `about-${job.id}`, onchange: () => toggle(job.id, box.checked) });
-    return h("div", { class: "job-choice" }, box, h("label", { for: box.id }, job.suffix ?? job.id), h("p", { class: "muted small", id: `about-${job.id}` }, `${job.method.type} on ${job.model}, ${ago(job.created_at)} `, job.suffix && h("span", { class: "code" }, job.id)));
+    const box = h(
+      "input",
+      {
+        type: "checkbox",
+        id: `choose-${job.id}`,
+        value: job.id,
+        checked: chosen.includes(job.id),
+        "aria-describedby": `about-${job.id}`,
+        onchange: () => toggle(job.id, box.checked),
+      },
+    );
+    return h(
+      "div",
+      { class: "job-choice" },
+      box,
+      h("label", { for: box.id }, job.suffix ?? job.id),
+      h(
+        "p",
+        { class: "muted small", id: `about-${job.id}` },
+        `${job.method.type} on ${job.model}, ${ago(job.created_at)} `,
+        job.suffix && h("span", { class: "code" }, job.id),
+      ),
+    );
   }
 
   search.addEventListener("input", () => {

@@ -52,7 +52,13 @@ export const metricsOf = (columns, known) => known.filter((metric) => columns.so
 function meanOf(column, shifted, metric) {
   const cells = shifted.map((split) => column.results.get(column.model, split, metric));
   if (cells.some((cell) => cell === null)) return null;
-  return { value: cells.reduce((sum, cell) => sum + cell.value, 0) / cells.length, low: null, high: null, sd: null, selection: cells.some((cell) => cell.selection) };
+  return {
+    value: cells.reduce((sum, cell) => sum + cell.value, 0) / cells.length,
+    low: null,
+    high: null,
+    sd: null,
+    selection: cells.some((cell) => cell.selection),
+  };
 }
 
 function judged(cells, metric) {
@@ -61,7 +67,9 @@ function judged(cells, metric) {
   return cells.map((cell, place) => {
     if (!cell) return null;
     const others = cells.filter((each, at) => isMeasured(each) && at !== place);
-    const isBest = others.length > 0 && others.every((other) => verdict(metric, cell.value - other.value) !== "worse") && others.some((other) => verdict(metric, cell.value - other.value) === "better");
+    const isBest = others.length > 0 && others.every((other) => verdict(metric, cell.value - other.value) !== "worse") && others.some(
+      (other) => verdict(metric, cell.value - other.value) === "better",
+    );
     return { ...cell, change: place > 0 && first ? cell.value - first.value : null, isBest };
   });
 }

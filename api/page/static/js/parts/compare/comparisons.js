@@ -27,7 +27,17 @@ export function comparisonList(mayWrite) {
   async function ask() {
     const { data, has_more: hasMore } = await get(`/v1/comparisons?limit=${wanted}`);
     older.hidden = !hasMore || wanted >= 100;
-    keepPlace(list, () => show(list, data.length ? data.map(element) : h("p", { class: "empty" }, "No comparison yet. One request trains several methods on the same images with the same seeds, and reports which to take.")));
+    keepPlace(
+      list,
+      () => show(
+        list,
+        data.length ? data.map(element) : h(
+          "p",
+          { class: "empty" },
+          "No comparison yet. One request trains several methods on the same images with the same seeds, and reports which to take.",
+        ),
+      ),
+    );
     return data.some((each) => RUNNING.includes(each.status));
   }
 
@@ -85,7 +95,12 @@ function card(comparison, isOpen, mayWrite, refresh) {
     "article",
     { class: "comparison", "aria-label": title },
     h("h3", {}, title, " ", statusBadge(comparison.status)),
-    h("p", { class: "muted small" }, `${comparison.model}, ${comparison.n_seeds} ${comparison.n_seeds === 1 ? "seed" : "seeds"} from ${comparison.seed}, made ${ago(comparison.created_at)} `, h("span", { class: "code" }, comparison.id)),
+    h(
+      "p",
+      { class: "muted small" },
+      `${comparison.model}, ${comparison.n_seeds} ${comparison.n_seeds === 1 ? "seed" : "seeds"} from ${comparison.seed}, made ${ago(comparison.created_at)} `,
+      h("span", { class: "code" }, comparison.id),
+    ),
     comparison.error && h("p", { class: "field-error" }, comparison.error),
     comparison.verdict && h("p", {}, comparison.verdict),
     comparison.status === "running" && h("progress", { max: "1", value: progress(comparison), "aria-label": `Progress of ${title}` }),

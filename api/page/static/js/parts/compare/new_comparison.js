@@ -43,8 +43,16 @@ function formOf(datasets, models, methods, made) {
   const state = { file: datasets[0]?.files[0] ?? "", model: models.find((model) => model.kind === "base")?.id ?? "" };
   const change = (values) => Object.assign(state, values);
   const text = (id, attributes) => h("input", { id, autocomplete: "off", ...attributes });
-  const [name, seeds, seed, budget] = [text("comparison-name", { maxlength: "120" }), text("seeds", { inputmode: "numeric", value: "3" }), text("seed", { inputmode: "numeric", placeholder: "0" }), text("budget", { inputmode: "decimal", placeholder: "no limit" })];
-  const [rate, epochs] = [text("rate", { inputmode: "decimal", placeholder: "auto" }), text("epochs", { inputmode: "decimal", placeholder: "auto" })];
+  const [name, seeds, seed, budget] = [
+    text("comparison-name", { maxlength: "120" }),
+    text("seeds", { inputmode: "numeric", value: "3" }),
+    text("seed", { inputmode: "numeric", placeholder: "0" }),
+    text("budget", { inputmode: "decimal", placeholder: "no limit" }),
+  ];
+  const [rate, epochs] = [
+    text("rate", { inputmode: "decimal", placeholder: "auto" }),
+    text("epochs", { inputmode: "decimal", placeholder: "auto" }),
+  ];
   const duplicates = tick("duplicates", "Accept training images that are also in a scored split", false);
   const chosen = methodsChoice(methods.data);
   const wrong = h("div", { "aria-live": "polite" });
@@ -88,7 +96,10 @@ function formOf(datasets, models, methods, made) {
     event.preventDefault();
     key ??= randomText();
     let comparison = null;
-    const isDone = await attempt(async () => (comparison = await ask("POST", "/v1/comparisons", { json: request(), headers: { "idempotency-key": key } })), { wrong, form, button });
+    const isDone = await attempt(
+      async () => (comparison = await ask("POST", "/v1/comparisons", { json: request(), headers: { "idempotency-key": key } })),
+      { wrong, form, button },
+    );
     if (!isDone) return form.querySelector('[aria-invalid="true"]')?.focus();
     key = null;
     announce("The comparison is started.");

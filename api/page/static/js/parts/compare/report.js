@@ -13,11 +13,29 @@ const PLOTS = [
 /** Nothing before there is a report. The service sends it as a file, never as a page of this site. */
 export function reportLinks(comparison) {
   if (!comparison.report_files["comparison.json"]) return null;
-  return FORMATS.map(([format, title]) => h("a", { href: `/v1/comparisons/${comparison.id}/report?format=${format}`, download: "", target: "_blank" }, title));
+  return FORMATS.map(
+    ([format, title]) => h(
+      "a",
+      { href: `/v1/comparisons/${comparison.id}/report?format=${format}`, download: "", target: "_blank" },
+      title,
+    ),
+  );
 }
 
 export function plots(comparison) {
   return PLOTS.filter(([name]) => comparison.report_files[name]).map(([name, title]) =>
-    h("figure", { class: "plot" }, h("figcaption", {}, title), h("img", { src: `/v1/files/${comparison.report_files[name]}/content`, loading: "lazy", alt: `${title}, of ${comparison.contenders.length} contenders; the report has the numbers.` })),
+    h(
+      "figure",
+      { class: "plot" },
+      h("figcaption", {}, title),
+      h(
+        "img",
+        {
+          src: `/v1/files/${comparison.report_files[name]}/content`,
+          loading: "lazy",
+          alt: `${title}, of ${comparison.contenders.length} contenders; the report has the numbers.`,
+        },
+      ),
+    ),
   );
 }

@@ -14,22 +14,41 @@ export function sideBySide(columns, metric) {
       "table",
       { role: "table", class: "stacks side-by-side" },
       h("caption", { class: "sr-only" }, `${METRICS[metric].title} of ${columns.length} models on every split`),
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, h("th", { role: "columnheader", scope: "col" }, "Split"), columns.map(heading))),
+      h(
+        "thead",
+        { role: "rowgroup" },
+        h("tr", { role: "row" }, h("th", { role: "columnheader", scope: "col" }, "Split"), columns.map(heading)),
+      ),
       h("tbody", { role: "rowgroup" }, rowsOf(columns, metric).map((row) => line(row, columns, metric))),
     ),
   );
 }
 
 function heading(column, place) {
-  return h("th", { role: "columnheader", scope: "col", class: "number" }, column.title, place === 0 && h("div", { class: "muted small" }, "the reference"));
+  return h(
+    "th",
+    { role: "columnheader", scope: "col", class: "number" },
+    column.title,
+    place === 0 && h("div", { class: "muted small" }, "the reference"),
+  );
 }
 
 function line(row, columns, metric) {
   return h(
     "tr",
     { role: "row" },
-    h("td", { role: "cell", dataset: { title: "Split" } }, h("div", {}, h("strong", {}, row.title), h("div", { class: "muted small" }, row.note))),
-    row.cells.map((cell, place) => h("td", { role: "cell", class: "number", dataset: { title: columns[place].title } }, h("div", {}, cell ? content(cell, metric) : "–"))),
+    h(
+      "td",
+      { role: "cell", dataset: { title: "Split" } },
+      h("div", {}, h("strong", {}, row.title), h("div", { class: "muted small" }, row.note)),
+    ),
+    row.cells.map(
+      (cell, place) => h(
+        "td",
+        { role: "cell", class: "number", dataset: { title: columns[place].title } },
+        h("div", {}, cell ? content(cell, metric) : "–"),
+      ),
+    ),
   );
 }
 
@@ -51,7 +70,12 @@ function spread(cell, format) {
 function change(difference, metric) {
   const word = verdict(metric, difference);
   const text = METRICS[metric].points ? `${points(difference)} points` : signed(difference);
-  return h("div", { class: `small ${word === "better" ? "good" : word === "worse" ? "bad" : "muted"}` }, text, METRICS[metric].better && `, ${word}`);
+  return h(
+    "div",
+    { class: `small ${word === "better" ? "good" : word === "worse" ? "bad" : "muted"}` },
+    text,
+    METRICS[metric].better && `, ${word}`,
+  );
 }
 
 function signed(difference) {

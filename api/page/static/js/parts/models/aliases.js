@@ -35,8 +35,16 @@ export function aliasSection(aliases, models, session, refresh) {
     const path = `/v1/aliases/${encodeURIComponent(alias.name)}`;
     const back = h("button", { type: "button", class: "quiet", "aria-label": `Roll ${alias.name} back` }, "Roll back");
     back.addEventListener("click", () => change(() => post(`${path}/rollback`, {}), back));
-    const elsewhere = h("button", { type: "button", class: "quiet", "aria-label": `Point ${alias.name} elsewhere`, onclick: () => move(alias) }, "Point elsewhere");
-    const remove = h("button", { type: "button", class: "danger", "aria-label": `Delete ${alias.name}`, onclick: () => forget(alias, path) }, "Delete");
+    const elsewhere = h(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Point ${alias.name} elsewhere`, onclick: () => move(alias) },
+      "Point elsewhere",
+    );
+    const remove = h(
+      "button",
+      { type: "button", class: "danger", "aria-label": `Delete ${alias.name}`, onclick: () => forget(alias, path) },
+      "Delete",
+    );
     return h("div", { class: "actions" }, elsewhere, alias.previous_model && back, remove);
   }
 
@@ -57,7 +65,10 @@ export function aliasSection(aliases, models, session, refresh) {
     let now = null;
     const isMoved = await dialog({
       title: `Point ${alias.name} elsewhere`,
-      content: [field("Model", target, { param: "model" }), h("p", { class: "muted small" }, "The model is loaded first, so that no request waits for it.")],
+      content: [
+        field("Model", target, { param: "model" }),
+        h("p", { class: "muted small" }, "The model is loaded first, so that no request waits for it."),
+      ],
       action: "Point it",
       work: async () => (now = await point(aliases, alias.name, target.value)),
     });
@@ -67,7 +78,13 @@ export function aliasSection(aliases, models, session, refresh) {
   async function forget(alias, path) {
     const isGone = await dialog({
       title: `Delete the alias ${alias.name}?`,
-      content: h("p", {}, "Whatever asks for it is told that there is no such model. ", h("span", { class: "code" }, alias.model), " stays."),
+      content: h(
+        "p",
+        {},
+        "Whatever asks for it is told that there is no such model. ",
+        h("span", { class: "code" }, alias.model),
+        " stays.",
+      ),
       action: "Delete it",
       danger: true,
       work: () => ask("DELETE", path),
@@ -93,6 +110,11 @@ export function aliasSection(aliases, models, session, refresh) {
     said,
     wrong,
     found.element,
-    mayWrite ? h("details", { open: aliases.length === 0 && models.length > 0 }, h("summary", {}, "Give a model an alias, or move one"), h("div", { class: "narrow" }, form)) : h("p", { class: "muted" }, "Your key may not change aliases; it needs the scope models:write."),
+    mayWrite ? h(
+      "details",
+      { open: aliases.length === 0 && models.length > 0 },
+      h("summary", {}, "Give a model an alias, or move one"),
+      h("div", { class: "narrow" }, form),
+    ) : h("p", { class: "muted" }, "Your key may not change aliases; it needs the scope models:write."),
   );
 }

@@ -12,7 +12,12 @@ import { nameForm } from "./name_form.js";
 export function modelDetail(model, aliases, session) {
   return [
     h("p", {}, h("a", { href: "/models" }, "All models and aliases")),
-    h("div", { class: "columns" }, h("section", { class: "card" }, h("h2", {}, "What it is"), facts(model), uses(model, session)), h("div", {}, names(model, aliases, session), downloads(model))),
+    h(
+      "div",
+      { class: "columns" },
+      h("section", { class: "card" }, h("h2", {}, "What it is"), facts(model), uses(model, session)),
+      h("div", {}, names(model, aliases, session), downloads(model)),
+    ),
     files(model),
     deletion(model, session),
   ];
@@ -37,7 +42,11 @@ function facts(model) {
     ["Size", bytes(model.size)],
     ["SHA-256", h("span", { class: "code" }, model.sha256)],
   ];
-  return h("dl", { class: "facts" }, rows.filter(([, value]) => value && value !== "–").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    rows.filter(([, value]) => value && value !== "–").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }
 
 function uses(model, session) {
@@ -46,8 +55,16 @@ function uses(model, session) {
     "div",
     { class: "actions" },
     may(session, "models:infer") && h("a", { class: "button", href: `/playground?models=${encodeURIComponent(asked)}` }, "Try it"),
-    may(session, "jobs:write") && !model.mixture && h("a", { class: "button quiet", href: `/jobs/new?model=${encodeURIComponent(model.id)}` }, "Fine-tune from it"),
-    model.kind === "fine_tuned" && model.job_id && h("a", { class: "button quiet", href: `/jobs/${encodeURIComponent(model.job_id)}/result` }, "Its result"),
+    may(session, "jobs:write") && !model.mixture && h(
+      "a",
+      { class: "button quiet", href: `/jobs/new?model=${encodeURIComponent(model.id)}` },
+      "Fine-tune from it",
+    ),
+    model.kind === "fine_tuned" && model.job_id && h(
+      "a",
+      { class: "button quiet", href: `/jobs/${encodeURIComponent(model.job_id)}/result` },
+      "Its result",
+    ),
   );
 }
 
@@ -57,7 +74,11 @@ function names(model, aliases, session) {
     "section",
     { class: "card" },
     h("h2", {}, "Aliases that point at it"),
-    pointing.length ? h("ul", {}, pointing.map((alias) => h("li", {}, h("strong", {}, alias.name)))) : h("p", { class: "muted" }, "None. An alias stands wherever an id may, and can be moved to a better model later without a change to what asks for it."),
+    pointing.length ? h("ul", {}, pointing.map((alias) => h("li", {}, h("strong", {}, alias.name)))) : h(
+      "p",
+      { class: "muted" },
+      "None. An alias stands wherever an id may, and can be moved to a better model later without a change to what asks for it.",
+    ),
     may(session, "models:write") && nameForm({ aliases, model, done: () => location.reload() }),
   );
 }
@@ -68,7 +89,19 @@ function files(model) {
     "section",
     { class: "card" },
     h("h2", {}, "Files"),
-    h("ul", { class: "model-files" }, model.files.map((file) => h("li", {}, h("a", { href: address(file), download: file.name.split("/").at(-1) }, file.name), " ", h("span", { class: "muted" }, bytes(file.size))))),
+    h(
+      "ul",
+      { class: "model-files" },
+      model.files.map(
+        (file) => h(
+          "li",
+          {},
+          h("a", { href: address(file), download: file.name.split("/").at(-1) }, file.name),
+          " ",
+          h("span", { class: "muted" }, bytes(file.size)),
+        ),
+      ),
+    ),
   );
 }
 
@@ -80,7 +113,12 @@ function deletion(model, session) {
   button.addEventListener("click", async () => {
     const isGone = await dialog({
       title: "Delete this model?",
-      content: h("p", {}, h("span", { class: "code" }, model.id), " answers nobody from then on, and its weights cannot be had again. Its job and that job's results stay."),
+      content: h(
+        "p",
+        {},
+        h("span", { class: "code" }, model.id),
+        " answers nobody from then on, and its weights cannot be had again. Its job and that job's results stay.",
+      ),
       action: "Delete it",
       danger: true,
       work: () => ask("DELETE", `/v1/models/${encodeURIComponent(model.id)}`),

@@ -13,10 +13,23 @@ export function modelList(models, aliases) {
     caption: "Models, newest first",
     empty: models.length ? "No model fits the filter." : "There is no model yet. The operator adds a base with `lipsum base add`; jobs make the others.",
     columns: [
-      { key: "id", title: "Model", sort: (model) => model.id, cell: (model) => [h("a", { href: hrefOf(model.id) }, model.id), namesOf(model).map((name) => [" ", h("span", { class: "badge" }, name)])] },
+      {
+        key: "id",
+        title: "Model",
+        sort: (model) => model.id,
+        cell: (model) => [
+          h("a", { href: hrefOf(model.id) }, model.id),
+          namesOf(model).map((name) => [" ", h("span", { class: "badge" }, name)]),
+        ],
+      },
       { key: "kind", title: "Kind", sort: kindOf, cell: kindOf },
       { key: "method", title: "Method", sort: (model) => model.method, cell: (model) => model.method ?? "–" },
-      { key: "base", title: "Base", sort: (model) => model.base, cell: (model) => (model.base && model.base !== model.id ? model.base : "–") },
+      {
+        key: "base",
+        title: "Base",
+        sort: (model) => model.base,
+        cell: (model) => (model.base && model.base !== model.id ? model.base : "–"),
+      },
       { key: "accuracy", title: "Validation", number: true, sort: accuracy, cell: (model) => percent(accuracy(model)) },
       { key: "size", title: "Size", number: true, sort: (model) => model.size, cell: (model) => bytes(model.size) },
       { key: "made", title: "Made", sort: (model) => -model.created, cell: (model) => ago(model.created) },

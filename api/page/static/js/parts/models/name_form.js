@@ -17,7 +17,11 @@ export function nameForm({ aliases, model = null, models = [], done }) {
   const form = h(
     "form",
     { novalidate: true },
-    field(model ? "Alias to point at it" : "Alias", name, { param: "alias", help: "Letters, digits, dots, dashes and underscores, such as production. One that exists is moved." }),
+    field(
+      model ? "Alias to point at it" : "Alias",
+      name,
+      { param: "alias", help: "Letters, digits, dots, dashes and underscores, such as production. One that exists is moved." },
+    ),
     known,
     target && field("Model", target, { param: "model" }),
     wrong,

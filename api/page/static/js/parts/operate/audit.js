@@ -18,15 +18,35 @@ export async function audit(view, session, project) {
     empty: "Nothing was changed yet.",
     columns: [
       { key: "when", title: "When", cell: (line) => moment(line.created_at) },
-      { key: "who", title: "Who", cell: (line) => (line.key === null ? "the operator, at the command line" : [names.get(line.key) ?? "", h("div", { class: "muted code" }, line.key)]) },
+      {
+        key: "who",
+        title: "Who",
+        cell: (line) => (line.key === null ? "the operator, at the command line" : [
+          names.get(line.key) ?? "",
+          h("div", { class: "muted code" }, line.key),
+        ]),
+      },
       { key: "what", title: "What", cell: (line) => h("span", { class: "code nowrap" }, line.action) },
       { key: "object", title: "To", cell: (line) => [object(line), line.details && h("div", { class: "muted code" }, line.details)] },
-      { key: "from", title: "From", cell: (line) => [line.address ?? "–", line.request_id && h("div", { class: "muted code" }, line.request_id)] },
+      {
+        key: "from",
+        title: "From",
+        cell: (line) => [line.address ?? "–", line.request_id && h("div", { class: "muted code" }, line.request_id)],
+      },
     ],
   });
   list.update(found.data);
   const page = (text, after) => h("a", { class: "button quiet", href: address(after, project) }, text);
-  show(view, list.element, h("nav", { class: "actions", "aria-label": "Pages of the audit log" }, read("after") && page("Newest", null), found.has_more && page("Older", found.last_id)));
+  show(
+    view,
+    list.element,
+    h(
+      "nav",
+      { class: "actions", "aria-label": "Pages of the audit log" },
+      read("after") && page("Newest", null),
+      found.has_more && page("Older", found.last_id),
+    ),
+  );
 }
 
 function address(after, project) {

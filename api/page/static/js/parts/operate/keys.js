@@ -30,10 +30,24 @@ export async function keys(view, session, project) {
     name: "key-",
     empty: "No key of this project is valid. Make one above.",
     columns: [
-      { key: "name", title: "Key", sort: (key) => key.name, cell: (key) => [h("strong", {}, key.name), key.id === session.key_id && h("span", { class: "muted" }, " (yours)"), h("div", { class: "muted code" }, `${key.id} ${key.prefix}…`)] },
+      {
+        key: "name",
+        title: "Key",
+        sort: (key) => key.name,
+        cell: (key) => [
+          h("strong", {}, key.name),
+          key.id === session.key_id && h("span", { class: "muted" }, " (yours)"),
+          h("div", { class: "muted code" }, `${key.id} ${key.prefix}…`),
+        ],
+      },
       { key: "scopes", title: "May", cell: (key) => key.scopes.map((scope) => [h("span", { class: "code nowrap" }, scope), " "]) },
       { key: "made", title: "Made", sort: (key) => -key.created_at, cell: (key) => ago(key.created_at) },
-      { key: "used", title: "Last used", sort: (key) => (key.last_used_at === null ? null : -key.last_used_at), cell: (key) => (key.last_used_at === null ? "never" : ago(key.last_used_at)) },
+      {
+        key: "used",
+        title: "Last used",
+        sort: (key) => (key.last_used_at === null ? null : -key.last_used_at),
+        cell: (key) => (key.last_used_at === null ? "never" : ago(key.last_used_at)),
+      },
       { key: "valid", title: "Valid", sort: (key) => key.expires_at, cell: validity },
       { key: "limits", title: "Limits", cell: (key) => limitsInWords(key.limits) },
       { key: "do", title: "Change", cell: moves },
@@ -48,8 +62,18 @@ export async function keys(view, session, project) {
 
   function moves(key) {
     if (!isValid(key)) return null;
-    const button = (text, what, work, danger = false) => h("button", { type: "button", class: danger ? "danger" : "quiet", "aria-label": `${what} ${key.name}`, onclick: () => work(key) }, text);
-    return h("div", { class: "actions" }, button("Rotate", "Rotate", rotate), may(session, "admin") && button("Limits", "Limits of", limit), button("Revoke", "Revoke", revoke, true));
+    const button = (text, what, work, danger = false) => h(
+      "button",
+      { type: "button", class: danger ? "danger" : "quiet", "aria-label": `${what} ${key.name}`, onclick: () => work(key) },
+      text,
+    );
+    return h(
+      "div",
+      { class: "actions" },
+      button("Rotate", "Rotate", rotate),
+      may(session, "admin") && button("Limits", "Limits of", limit),
+      button("Revoke", "Revoke", revoke, true),
+    );
   }
 
   async function rotate(key) {
@@ -57,7 +81,11 @@ export async function keys(view, session, project) {
     let made = null;
     const isDone = await dialog({
       title: `A new secret for ${key.name}`,
-      content: field("Hours for which the present secret stays valid", hours, { param: "overlap", help: "So that nobody need stop. 0 ends it at once, as after a leak." }),
+      content: field(
+        "Hours for which the present secret stays valid",
+        hours,
+        { param: "overlap", help: "So that nobody need stop. 0 ends it at once, as after a leak." },
+      ),
       action: "Rotate",
       work: async () => {
         const typed = parsed(hours.value.trim());
@@ -77,7 +105,12 @@ export async function keys(view, session, project) {
     const isOwn = key.id === session.key_id;
     const isDone = await dialog({
       title: `Revoke ${key.name}?`,
-      content: h("p", {}, "It opens nothing any more, with whichever secret, and cannot be brought back.", isOwn && " It is the key that you are signed in with: you will have to sign in with another."),
+      content: h(
+        "p",
+        {},
+        "It opens nothing any more, with whichever secret, and cannot be brought back.",
+        isOwn && " It is the key that you are signed in with: you will have to sign in with another.",
+      ),
       action: "Revoke it",
       danger: true,
       work: () => ask("DELETE", `/v1/keys/${key.id}`),

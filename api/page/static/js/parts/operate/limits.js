@@ -26,13 +26,29 @@ export function limitsInWords(limits) {
 export function changeLimits(owner, path) {
   const inputs = new Map();
   const fields = LIMITS.filter(([name]) => name in owner.limits).map(([name, title, , help]) => {
-    const input = h("input", { id: `limit-${name}`, inputmode: "numeric", autocomplete: "off", placeholder: "no limit", value: owner.limits[name] === null ? "" : String(owner.limits[name]) });
+    const input = h(
+      "input",
+      {
+        id: `limit-${name}`,
+        inputmode: "numeric",
+        autocomplete: "off",
+        placeholder: "no limit",
+        value: owner.limits[name] === null ? "" : String(owner.limits[name]),
+      },
+    );
     inputs.set(name, input);
     return field(title, input, { param: name, help });
   });
   return dialog({
     title: `Limits of ${owner.name}`,
-    content: [h("p", { class: "muted small" }, "What is left empty is not limited. Limits are asked when something is begun, and stop nothing that runs."), fields],
+    content: [
+      h(
+        "p",
+        { class: "muted small" },
+        "What is left empty is not limited. Limits are asked when something is begun, and stop nothing that runs.",
+      ),
+      fields,
+    ],
     action: "Set limits",
     work: () => {
       const json = {};

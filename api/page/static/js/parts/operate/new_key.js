@@ -20,7 +20,12 @@ export function newKey(session, project, made) {
   const form = h(
     "form",
     { novalidate: true },
-    h("div", { class: "knobs" }, field("What it is for", name, { param: "name", help: "A person or a program." }), field("Days until it expires", days, { param: "expires_in", help: "Empty: when the key you are signed in with does." })),
+    h(
+      "div",
+      { class: "knobs" },
+      field("What it is for", name, { param: "name", help: "A person or a program." }),
+      field("Days until it expires", days, { param: "expires_in", help: "Empty: when the key you are signed in with does." }),
+    ),
     scopes.element,
     wrong,
     h("div", { class: "actions" }, button),
@@ -45,7 +50,13 @@ export function showSecret(place, key, text) {
   const gone = h("button", { type: "button", class: "quiet", onclick: () => show(place) }, "I have kept it");
   show(
     place,
-    h("section", { class: "notice", "aria-label": `Secret of ${key.name}` }, h("p", {}, h("strong", {}, text), " Keep it now: it is shown this once, and nobody can look it up."), secret, h("div", { class: "actions" }, copyButton(key.secret, "the secret"), gone)),
+    h(
+      "section",
+      { class: "notice", "aria-label": `Secret of ${key.name}` },
+      h("p", {}, h("strong", {}, text), " Keep it now: it is shown this once, and nobody can look it up."),
+      secret,
+      h("div", { class: "actions" }, copyButton(key.secret, "the secret"), gone),
+    ),
   );
   announce(text);
   secret.focus();

@@ -14,16 +14,33 @@ const MANY = 1000;
 
 export async function projects(view, session) {
   const [said, wrong] = [h("div"), h("div", { "aria-live": "polite" })];
-  const tab = (project, name, text) => h("a", { href: `/operate?tab=${name}&project=${encodeURIComponent(project.id)}`, "aria-label": `${text} of ${project.name}` }, text);
+  const tab = (project, name, text) => h(
+    "a",
+    { href: `/operate?tab=${name}&project=${encodeURIComponent(project.id)}`, "aria-label": `${text} of ${project.name}` },
+    text,
+  );
   const list = table({
     caption: "Projects, newest first",
     name: "project-",
     empty: "There is no project.",
     columns: [
-      { key: "name", title: "Project", sort: (project) => project.name, cell: (project) => [h("strong", {}, project.name), project.id === session.project && h("span", { class: "muted" }, " (yours)"), h("div", { class: "muted code" }, project.id)] },
+      {
+        key: "name",
+        title: "Project",
+        sort: (project) => project.name,
+        cell: (project) => [
+          h("strong", {}, project.name),
+          project.id === session.project && h("span", { class: "muted" }, " (yours)"),
+          h("div", { class: "muted code" }, project.id),
+        ],
+      },
       { key: "made", title: "Made", sort: (project) => -project.created_at, cell: (project) => moment(project.created_at) },
       { key: "limits", title: "Limits", cell: (project) => limitsInWords(project.limits) },
-      { key: "see", title: "See", cell: (project) => [tab(project, "keys", "Keys"), " · ", tab(project, "usage", "Usage"), " · ", tab(project, "audit", "Audit")] },
+      {
+        key: "see",
+        title: "See",
+        cell: (project) => [tab(project, "keys", "Keys"), " · ", tab(project, "usage", "Usage"), " · ", tab(project, "audit", "Audit")],
+      },
       { key: "do", title: "Change", cell: moves },
     ],
   });
@@ -34,8 +51,17 @@ export async function projects(view, session) {
   };
 
   function moves(project) {
-    const button = (text, what, work, danger = false) => h("button", { type: "button", class: danger ? "danger" : "quiet", "aria-label": `${what} ${project.name}`, onclick: () => work(project) }, text);
-    return h("div", { class: "actions" }, button("Limits", "Limits of", limit), project.id !== session.project && button("Delete", "Delete", remove, true));
+    const button = (text, what, work, danger = false) => h(
+      "button",
+      { type: "button", class: danger ? "danger" : "quiet", "aria-label": `${what} ${project.name}`, onclick: () => work(project) },
+      text,
+    );
+    return h(
+      "div",
+      { class: "actions" },
+      button("Limits", "Limits of", limit),
+      project.id !== session.project && button("Delete", "Delete", remove, true),
+    );
   }
 
   async function limit(project) {
@@ -46,7 +72,14 @@ export async function projects(view, session) {
     const typed = h("input", { id: "project-typed", autocomplete: "off", spellcheck: "false" });
     const isDone = await dialog({
       title: `Delete ${project.name}?`,
-      content: [h("p", {}, "Its keys open nothing from then on. Its jobs are stopped, and its files, data sets, models and results are removed for good."), field("Type the project's name", typed, { param: "typed" })],
+      content: [
+        h(
+          "p",
+          {},
+          "Its keys open nothing from then on. Its jobs are stopped, and its files, data sets, models and results are removed for good.",
+        ),
+        field("Type the project's name", typed, { param: "typed" }),
+      ],
       action: "Delete it and all it has",
       danger: true,
       work: async () => {
@@ -62,7 +95,13 @@ export async function projects(view, session) {
 
   const name = h("input", { id: "project-name", autocomplete: "off", maxlength: "64" });
   const button = h("button", { type: "submit" }, "Make the project");
-  const form = h("form", { class: "narrow", novalidate: true }, field("Name", name, { param: "name", help: "It has nothing in it and no key; make one under Keys." }), wrong, h("div", { class: "actions" }, button));
+  const form = h(
+    "form",
+    { class: "narrow", novalidate: true },
+    field("Name", name, { param: "name", help: "It has nothing in it and no key; make one under Keys." }),
+    wrong,
+    h("div", { class: "actions" }, button),
+  );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!(await attempt(() => post("/v1/projects", { name: name.value }), { wrong, form, button }))) return name.focus();

@@ -20,16 +20,42 @@ export function queue(view) {
     name: "queue-",
     empty: "No job runs or waits. A new one begins as soon as a worker is free.",
     columns: [
-      { key: "place", title: "Place", number: true, sort: (job) => place(job), cell: (job) => (job.queue_position === null ? "–" : `${job.queue_position + 1}`) },
-      { key: "id", title: "Job", sort: (job) => job.suffix ?? job.id, cell: (job) => [h("a", { href: `/jobs/${job.id}` }, job.suffix ?? job.id), job.suffix && h("div", { class: "muted code" }, job.id)] },
+      {
+        key: "place",
+        title: "Place",
+        number: true,
+        sort: (job) => place(job),
+        cell: (job) => (job.queue_position === null ? "–" : `${job.queue_position + 1}`),
+      },
+      {
+        key: "id",
+        title: "Job",
+        sort: (job) => job.suffix ?? job.id,
+        cell: (job) => [h("a", { href: `/jobs/${job.id}` }, job.suffix ?? job.id), job.suffix && h("div", { class: "muted code" }, job.id)],
+      },
       { key: "method", title: "Method", sort: (job) => job.method.type, cell: (job) => job.method.type },
-      { key: "status", title: "Status", sort: (job) => job.status, cell: (job) => [statusBadge(job.status), job.status === "running" && ` ${job.phase ?? ""} ${percent(job.progress.fraction, 0)}`] },
+      {
+        key: "status",
+        title: "Status",
+        sort: (job) => job.status,
+        cell: (job) => [statusBadge(job.status), job.status === "running" && ` ${job.phase ?? ""} ${percent(job.progress.fraction, 0)}`],
+      },
       { key: "needs", title: "Needs", cell: (job) => job.requires.join(" ") || "any worker" },
       { key: "waited", title: "Made", sort: (job) => -job.created_at, cell: (job) => ago(job.created_at) },
       { key: "start", title: "Begins or ends", sort: (job) => when(job), cell: expected },
     ],
   });
-  show(view, wrong, summary, list.element, h("p", { class: "muted small" }, "Jobs of your project. Places take other projects' turns into account; times rest on how long jobs took here."));
+  show(
+    view,
+    wrong,
+    summary,
+    list.element,
+    h(
+      "p",
+      { class: "muted small" },
+      "Jobs of your project. Places take other projects' turns into account; times rest on how long jobs took here.",
+    ),
+  );
   poll(
     async () => {
       const open = (await all("/v1/fine_tuning/jobs", LOOKED_AT)).filter((job) => !ENDED.includes(job.status)).toSorted((a, b) => place(a) - place(b));

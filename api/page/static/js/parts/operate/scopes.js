@@ -19,18 +19,47 @@ export const SCOPES = [
   ["admin", "all of these, and projects, limits and workers"],
 ];
 
-const USER = ["files:read", "files:write", "jobs:read", "jobs:write", "models:read", "models:write", "models:infer", "webhooks", "usage:read"];
+const USER = [
+  "files:read",
+  "files:write",
+  "jobs:read",
+  "jobs:write",
+  "models:read",
+  "models:write",
+  "models:infer",
+  "webhooks",
+  "usage:read",
+];
 
 /** Boxes for the scopes that this session may hand out; `chosen()` are those that are ticked. */
 export function scopeChoice(session) {
   const given = session.scopes.includes("admin") ? SCOPES : SCOPES.filter(([scope]) => session.scopes.includes(scope));
-  const boxes = given.map(([scope, words]) => [scope, tick(`scope-${scope.replace(":", "-")}`, [h("span", { class: "code" }, scope), " ", h("span", { class: "muted small" }, words)], USER.includes(scope))]);
-  const preset = (label, wanted) => h("button", { type: "button", class: "quiet", onclick: () => boxes.forEach(([scope, { box }]) => (box.checked = wanted.includes(scope))) }, label);
+  const boxes = given.map(
+    ([scope, words]) => [
+      scope,
+      tick(
+        `scope-${scope.replace(":", "-")}`,
+        [h("span", { class: "code" }, scope), " ", h("span", { class: "muted small" }, words)],
+        USER.includes(scope),
+      ),
+    ],
+  );
+  const preset = (label, wanted) => h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => boxes.forEach(([scope, { box }]) => (box.checked = wanted.includes(scope))) },
+    label,
+  );
   const element = h(
     "fieldset",
     { dataset: { param: "scopes" } },
     h("legend", {}, "What it may do"),
-    h("div", { class: "actions" }, preset("Train and use models", USER), preset("Only ask models", ["models:infer"]), preset("Nothing yet", [])),
+    h(
+      "div",
+      { class: "actions" },
+      preset("Train and use models", USER),
+      preset("Only ask models", ["models:infer"]),
+      preset("Nothing yet", []),
+    ),
     h("div", { class: "choices" }, boxes.map(([, { element: box }]) => box)),
   );
   return { element, chosen: () => boxes.filter(([, { box }]) => box.checked).map(([scope]) => scope) };

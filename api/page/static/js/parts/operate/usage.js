@@ -30,8 +30,21 @@ export async function usage(view, session, project) {
     name: "use-",
     empty: "Nothing was used in this month.",
     columns: [
-      { key: "key", title: "Key", sort: (row) => nameOf(row), cell: (row) => [nameOf(row), row.key && names.has(row.key) && h("div", { class: "muted code" }, row.key)] },
-      ...FIGURES.map(([name, title, format]) => ({ key: name, title, number: true, sort: (row) => row[name], cell: (row) => withBar(format(row[name]), row[name] / Math.max(...found.keys.map((each) => each[name]))) })),
+      {
+        key: "key",
+        title: "Key",
+        sort: (row) => nameOf(row),
+        cell: (row) => [nameOf(row), row.key && names.has(row.key) && h("div", { class: "muted code" }, row.key)],
+      },
+      ...FIGURES.map(
+        ([name, title, format]) => ({
+          key: name,
+          title,
+          number: true,
+          sort: (row) => row[name],
+          cell: (row) => withBar(format(row[name]), row[name] / Math.max(...found.keys.map((each) => each[name]))),
+        }),
+      ),
     ],
   });
   const nameOf = (row) => (row.key === null ? "before keys were noted" : (names.get(row.key) ?? row.key));
@@ -52,7 +65,11 @@ export async function usage(view, session, project) {
     wrong,
     h("section", { class: "card" }, h("h2", {}, "All keys together"), totals),
     list.element,
-    h("p", { class: "muted small" }, "Bars compare keys with the one that used most. The service counts by month; equal content of several keys is counted once in the sum."),
+    h(
+      "p",
+      { class: "muted small" },
+      "Bars compare keys with the one that used most. The service counts by month; equal content of several keys is counted once in the sum.",
+    ),
   );
   await ask();
 }

@@ -18,14 +18,40 @@ export function workers(view) {
     empty: "No worker runs, so every job waits. Start one with `lipsum worker` on a machine that reaches the database and the object store.",
     columns: [
       { key: "id", title: "Worker", sort: (worker) => worker.id, cell: (worker) => h("span", { class: "code" }, worker.id) },
-      { key: "slots", title: "Slots", number: true, sort: (worker) => worker.slots, cell: (worker) => `${worker.jobs.length} of ${worker.slots} busy` },
-      { key: "labels", title: "Labels", cell: (worker) => (worker.labels.length ? worker.labels.map((label) => [h("span", { class: "badge" }, label), " "]) : "–") },
-      { key: "jobs", title: "Runs", cell: (worker) => (worker.jobs.length ? worker.jobs.map((id) => h("div", {}, h("a", { href: `/jobs/${encodeURIComponent(id)}` }, id))) : h("span", { class: "muted" }, "nothing")) },
+      {
+        key: "slots",
+        title: "Slots",
+        number: true,
+        sort: (worker) => worker.slots,
+        cell: (worker) => `${worker.jobs.length} of ${worker.slots} busy`,
+      },
+      {
+        key: "labels",
+        title: "Labels",
+        cell: (worker) => (worker.labels.length ? worker.labels.map((label) => [h("span", { class: "badge" }, label), " "]) : "–"),
+      },
+      {
+        key: "jobs",
+        title: "Runs",
+        cell: (worker) => (worker.jobs.length ? worker.jobs.map(
+          (id) => h("div", {}, h("a", { href: `/jobs/${encodeURIComponent(id)}` }, id)),
+        ) : h("span", { class: "muted" }, "nothing")),
+      },
       { key: "seen", title: "Heard of", sort: (worker) => -worker.seen_at, cell: (worker) => ago(worker.seen_at) },
       { key: "since", title: "Since", sort: (worker) => worker.created_at, cell: (worker) => ago(worker.created_at) },
     ],
   });
-  show(view, wrong, summary, list.element, h("p", { class: "muted small" }, "A worker that was not heard of for the length of a lease is left out; its jobs go to others. A job of another project can be named here, and opened only by a key of that project."));
+  show(
+    view,
+    wrong,
+    summary,
+    list.element,
+    h(
+      "p",
+      { class: "muted small" },
+      "A worker that was not heard of for the length of a lease is left out; its jobs go to others. A job of another project can be named here, and opened only by a key of that project.",
+    ),
+  );
   poll(
     async () => {
       const { data } = await get("/v1/workers");

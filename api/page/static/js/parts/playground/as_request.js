@@ -7,7 +7,18 @@ import { copyButton } from "../copy.js";
 export function asRequest(request, filename) {
   const key = h("p", { class: "muted small" }, "LIPSUM_API_KEY is an API key with the scope models:infer.");
   const languages = [["curl", asCurl(location.origin, request, filename)], ["Python", asPython(location.origin, request, filename)]];
-  return [key, languages.map(([name, text]) => h("div", {}, h("p", {}, h("strong", {}, name)), h("pre", { tabindex: "0", "aria-label": `${name} lines` }, text), h("div", { class: "actions" }, copyButton(text, `the ${name} lines`))))];
+  return [
+    key,
+    languages.map(
+      ([name, text]) => h(
+        "div",
+        {},
+        h("p", {}, h("strong", {}, name)),
+        h("pre", { tabindex: "0", "aria-label": `${name} lines` }, text),
+        h("div", { class: "actions" }, copyButton(text, `the ${name} lines`)),
+      ),
+    ),
+  ];
 }
 
 export function asCurl(origin, request, filename) {

@@ -6,26 +6,27 @@ import { Unreadable, encoded } from "./images.js";
 const AT_ONCE = 3;
 
 /**
- * Asks `request` of each of `cards` ({file, view}); `models` are known ones by id. Resolves to what was
- * answered; throws what is wrong with the question itself. `signal` ends it.
+ * Asks `request` of each of `cards` ({file, view, answer}), which get their answers; those of images that
+ * cannot be answered for are null. `models` are known ones by id. Throws what is wrong with the question
+ * itself. `signal` ends it.
  */
 export async function askAll(cards, request, models, signal) {
   const waiting = [...cards];
-  const answered = [];
-  for (const { view } of waiting) view.wait();
+  for (const card of waiting) {
+    card.answer = undefined;
+    card.view.wait();
+  }
   const work = async () => {
     for (let card = waiting.shift(); card; card = waiting.shift()) {
       const found = await askOne(card, request, signal).catch((error) => {
         waiting.length = 0; // the others would be told the same
         throw error;
       });
-      if (!found) continue;
-      card.view.answer(found.images[0], models, found.false_alarm_rate);
-      answered.push(found.images[0]);
+      card.answer = found?.images[0] ?? null;
+      if (found) card.view.answer(card.answer, models, found.false_alarm_rate);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return answered;
 }
 
 // Null where it is the image that cannot be answered for.

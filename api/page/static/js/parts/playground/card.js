@@ -14,7 +14,14 @@ export function imageCard(file, remove) {
   const element = h(
     "article",
     { class: "card image-card", "aria-label": file.name },
-    h("div", { class: "image-side" }, canvas, noPreview, h("p", { class: "small" }, file.name, h("br"), h("span", { class: "muted" }, bytes(file.size))), h("button", { type: "button", class: "quiet", "aria-label": `Remove ${file.name}`, onclick: remove }, "Remove")),
+    h(
+      "div",
+      { class: "image-side" },
+      canvas,
+      noPreview,
+      h("p", { class: "small" }, file.name, h("br"), h("span", { class: "muted" }, bytes(file.size))),
+      h("button", { type: "button", class: "quiet", "aria-label": `Remove ${file.name}`, onclick: remove }, "Remove"),
+    ),
     h("div", {}, verdict, answers),
   );
   drawPreview(canvas, file).then((isDrawn) => {
@@ -30,7 +37,10 @@ export function imageCard(file, remove) {
     answer(found, models, rate) {
       element.setAttribute("aria-busy", "false");
       show(verdict, h("h2", { class: found.label_changed ? "warn" : null }, sentence(found)));
-      show(answers, found.answers.map((answer, place) => answerOf(answer, models.get(answer.model) ?? null, place > 0 ? found.answers[0] : null, rate)));
+      show(
+        answers,
+        found.answers.map((answer, place) => answerOf(answer, models.get(answer.model) ?? null, place > 0 ? found.answers[0] : null, rate)),
+      );
     },
     fail(text) {
       element.setAttribute("aria-busy", "false");

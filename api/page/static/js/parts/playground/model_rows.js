@@ -36,19 +36,36 @@ export function modelRows(models, aliases, chosen, change) {
 
   function row(id, place) {
     const settle = () => become(chosen.map((each, at) => (at === place ? input.value.trim() : each)), place);
-    const input = models ? h("select", { id: `model-${place}`, onchange: settle }, options(id)) : h("input", { id: `model-${place}`, onchange: settle });
+    const input = models ? h(
+      "select",
+      { id: `model-${place}`, onchange: settle },
+      options(id),
+    ) : h("input", { id: `model-${place}`, onchange: settle });
     input.value = id;
     return h(
       "div",
       { class: "model-row" },
       h("label", { for: input.id }, place === 0 ? "Model 1 (reference)" : `Model ${place + 1}`),
-      chosen.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `Remove model ${place + 1}`, onclick: () => become(chosen.filter((_, at) => at !== place), Math.max(0, place - 1)) }, "Remove"),
+      chosen.length > 1 && h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "aria-label": `Remove model ${place + 1}`,
+          onclick: () => become(chosen.filter((_, at) => at !== place), Math.max(0, place - 1)),
+        },
+        "Remove",
+      ),
       input,
     );
   }
 
   function options(id) {
-    const group = (label, found) => found.length > 0 && h("optgroup", { label }, found.map(([value, text]) => h("option", { value }, text)));
+    const group = (label, found) => found.length > 0 && h(
+      "optgroup",
+      { label },
+      found.map(([value, text]) => h("option", { value }, text)),
+    );
     const ofKind = (kind) => models.filter((model) => model.kind === kind).map((model) => [model.id, model.id]);
     const isKnown = id === "" || models.some((model) => model.id === id) || aliases.some((alias) => alias.name === id);
     return [

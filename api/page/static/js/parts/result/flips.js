@@ -29,6 +29,7 @@ export function flips() {
 
   function choose(name) {
     ofClass = name;
+    for (const button of classes.querySelectorAll("button[aria-pressed]")) button.setAttribute("aria-pressed", String(button.textContent === name));
     write({ split: split.value, change: change.value, class: ofClass });
     anew();
   }
@@ -39,6 +40,7 @@ export function flips() {
 
   async function draw() {
     const number = ++asked;
+    body.setAttribute("aria-busy", "true");
     const { job, model, reference, seed } = shown;
     const query = new URLSearchParams({ split: split.value, model, against: reference, change: change.value, limit: PAGE, offset });
     if (ofClass) query.set("class", ofClass);
@@ -49,6 +51,7 @@ export function flips() {
       if (number !== asked) return;
       show(wrong);
       body.hidden = false;
+      body.setAttribute("aria-busy", "false");
       keepPlace(classes, () => show(classes, classTable(found.classes, ofClass, choose)));
       show(list, heading(found), pictures(found, `${path}/sheet?${query}`, offset), turning(found));
     } catch (error) {
@@ -74,12 +77,14 @@ export function flips() {
     update(found) {
       const { results, model, reference } = found;
       const isFirst = shown === null;
+      const isKnown = !isFirst && ["job", "model", "seed"].every((key) => found[key] === shown[key]);
       shown = found;
       element.hidden = reference === null || model === reference;
       if (element.hidden) return;
       const splits = results.splits.filter((each) => results.get(model, each, "accuracy"));
       split = select("flip-split", splits.map((each) => [each, each]), split?.value ?? read("split", results.shifted[0]), () => choose(null));
       show(filters, field("Split", split), field("Images", change));
+      if (isKnown) return; // only what stands elsewhere on the page has changed
       clearTimeout(timer);
       timer = setTimeout(anew, isFirst ? 0 : REST);
     },

@@ -16,12 +16,14 @@ export function pictures(found, sheet, offset) {
   if (!found.data.length) return h("p", { class: "muted" }, "No image changed in that way.");
   const canvases = found.data.map(() => h("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" }));
   const wrong = h("div");
-  draw(canvases, sheet).catch((error) => {
-    if (!(error instanceof ApiError) && !(error instanceof Unreachable)) throw error;
-    for (const canvas of canvases) canvas.remove();
-    show(wrong, h("p", { class: "muted" }, error.message));
-  });
-  const list = h("ol", { class: "flips", start: String(offset + 1) }, found.data.map((row, n) => h("li", {}, canvases[n], words(row))));
+  const list = h("ol", { class: "flips", start: String(offset + 1), "aria-busy": "true" }, found.data.map((row, n) => h("li", {}, canvases[n], words(row))));
+  draw(canvases, sheet)
+    .catch((error) => {
+      if (!(error instanceof ApiError) && !(error instanceof Unreachable)) throw error;
+      for (const canvas of canvases) canvas.remove();
+      show(wrong, h("p", { class: "muted" }, error.message));
+    })
+    .finally(() => list.setAttribute("aria-busy", "false"));
   return [wrong, h("div", { class: "flips-box", tabindex: "0", role: "region", "aria-label": "Images whose answer changed" }, list)];
 }
 

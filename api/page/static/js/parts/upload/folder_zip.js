@@ -40,6 +40,7 @@ export class FolderZip {
     for (let index = this.#at(start); index < this.entries.length && this.entries[index].offset < end; index += 1) {
       const entry = this.entries[index];
       const data = entry.offset + LOCAL + entry.raw.length;
+      if (data + entry.file.size <= start) continue; // the range begins behind the last one
       const small = entry.file.size <= AT_ONCE ? await bytesOf(entry.file, 0, entry.file.size, entry.path) : null; // read once
       if (start < data) put(await header(entry, small), entry.offset);
       if (small) put(small, data);
