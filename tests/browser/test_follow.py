@@ -1,5 +1,5 @@
-"""The parts of the live stream by themselves: what is told once and in order, who has the stream, and
-who asks."""
+"""The parts of the live stream by themselves: what is told once and in order, who has the stream,
+and who asks."""
 
 from __future__ import annotations
 

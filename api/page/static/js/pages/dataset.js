@@ -14,7 +14,7 @@ import { jobsWith, usesOf } from "../parts/dataset/jobs.js";
 import { groupTable, splitTable } from "../parts/dataset/split_table.js";
 import { keepPlace } from "../parts/keep_place.js";
 
-const EVERY = 3000; // milliseconds, until it is checked
+const EVERY = 5000; // milliseconds, until it is checked
 const NEWEST = 100; // jobs
 
 page(async (view, session) => {
@@ -30,7 +30,7 @@ page(async (view, session) => {
   async function look() {
     const [dataset, newest] = await Promise.all([get(path), may(session, "jobs:read") ? all("/v1/fine_tuning/jobs", NEWEST) : []]);
     const uses = usesOf(dataset, newest);
-    const now = JSON.stringify([dataset, uses]);
+    const now = JSON.stringify([dataset, uses.map((job) => [job.id, job.status])]); // a job's progress is not shown
     if (now !== drawn) keepPlace(view, () => draw(dataset, uses));
     drawn = now;
     return dataset.status !== "checked"; // nothing changes then
