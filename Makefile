@@ -9,7 +9,7 @@ EXAMPLES ?= 20
 SEED ?= 0
 FAULTS ?= 210
 
-.PHONY: setup up demo test test-all chaos schemathesis bench-api bench-jobs bench-inference check format clean
+.PHONY: setup up demo test test-all test-browser chaos schemathesis bench-api bench-jobs bench-inference check format clean
 
 setup: .venv/.ready
 
@@ -28,7 +28,12 @@ test: setup
 
 test-all: setup
 	bash tests/install_servers.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+
+# The page in a real browser, by itself: browser, service and trainer want both cores.
+test-browser: setup
+	bash tests/install_servers.sh
+	$(BIN)/python -m pytest tests/browser
 
 # Hundreds of faults over dozens of jobs on real servers, in about an hour, and the report of it; a
 # short form is a part of test-all. An interrupted run says how to go on.

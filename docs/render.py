@@ -23,7 +23,6 @@ from typing import Any
 
 from api.reference import faults
 from benchmarks import inference_figures, job_figures
-from benchmarks import page as page_benchmark
 from cli.demo.table import HEADER, table_rows
 from cli.tables import to_rows
 from core.learning.comparison.document import Comparison, from_json
@@ -134,7 +133,6 @@ _TABLES: dict[str, tuple[str, Callable[[str], str]]] = {
         "inference.json",
         partial(performance_tables.targets, lines=inference_figures.figures),
     ),
-    "page": ("page.json", partial(performance_tables.targets, lines=page_benchmark.figures)),
     "inference-throughput": ("inference.json", inference_tables.throughput),
     "inference-open": ("inference.json", inference_tables.open_loop),
     "inference-sweep": ("inference.json", inference_tables.sweep),

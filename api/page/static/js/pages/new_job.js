@@ -24,6 +24,7 @@ page(async (view, session) => {
     begun(),
   ]);
   if (!state.model) state.model = models.find((model) => model.kind === "base")?.id ?? "";
+  if (!methods.some((method) => method.name === state.method)) state.method = blank().method; // an address may name any
   if (!state.file) state.file = datasets[0]?.files[0] ?? "";
 
   const shared = new Set(Object.keys(methods.find((method) => method.name === "ft").hyperparameters.properties));

@@ -9,7 +9,8 @@ const KEPT = "What was sent is kept for a day: choose the same again to go on.";
 
 /** A box for what `sourceOf` or `Sending.run` threw. */
 export function refusalOf(error, name) {
-  if (error instanceof Unusable) return h("div", { class: "error", role: "alert" }, h("p", {}, error.message));
+  if (error instanceof Unusable) return box(error.message);
+  if (error instanceof Unreachable) return box(`The service cannot be reached. ${KEPT}`);
   if (!(error instanceof ApiError)) return failure(error);
   const [whose, advice] = cause(error);
   return h(
@@ -21,6 +22,8 @@ export function refusalOf(error, name) {
     h("p", { class: "muted code" }, error.code),
   );
 }
+
+const box = (text) => h("div", { class: "error", role: "alert" }, h("p", {}, text));
 
 /** Whether the fault is one that we tell about, rather than one of the page. */
 export const isKnown = (error) => [Unusable, ApiError, Unreachable].some((kind) => error instanceof kind);

@@ -174,7 +174,7 @@ export class Sending {
       forget(this.upload.id);
       return file;
     } catch (error) {
-      if (REFUSED.includes(error.status)) await this.discard();
+      if (REFUSED.includes(error.status)) await this.discard().catch(() => {}); // else it is listed as unfinished
       throw error;
     }
   }
