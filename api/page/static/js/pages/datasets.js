@@ -22,6 +22,7 @@ page(async (view, session) => {
   }
 
   const mayUpload = may(session, "files:write");
+  const next = mayUpload ? "Drop a folder of images above." : "Ask somebody whose key may upload.";
   const search = h("input", { id: "search", type: "search", value: read("q", ""), placeholder: "name, split, id, unreadable" });
   const filters = h("div", { class: "filters" }, h("div", {}, h("label", { for: "search" }, "Filter"), search));
   const nothing = h("span");
@@ -34,7 +35,7 @@ page(async (view, session) => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const matching = datasets.filter((row) => words.every((word) => textOf(row).includes(word)));
     filters.hidden = !datasets.length;
-    show(nothing, datasets.length ? "No data set matches the filter." : `No data set yet. ${mayUpload ? "Drop a folder of images above." : "Ask somebody whose key may upload."}`);
+    show(nothing, datasets.length ? "No data set matches the filter." : `No data set yet. ${next}`);
     keepPlace(found.element, () => found.update(matching));
     return matching.length;
   };
@@ -54,14 +55,15 @@ page(async (view, session) => {
   const upload = mayUpload && uploadView((made) => {
     if (made.dataset) location.assign(`/datasets/${made.dataset.version}`);
   });
-  show(view, upload ? upload.element : h("p", { class: "notice" }, "Your key may not upload; it needs the scope files:write."), h("h2", {}, "Your data sets"), filters, trouble, found.element, more);
+  const refused = h("p", { class: "notice" }, "Your key may not upload; it needs the scope files:write.");
+  show(view, upload ? upload.element : refused, h("h2", {}, "Your data sets"), filters, trouble, found.element, more);
   await refresh();
   if (upload) await upload.refresh();
   poll(refresh, EVERY, (error) => show(trouble, error && failure(error)));
 });
 
 const COLUMNS = [
-  { key: "name", title: "Name", sort: (row) => row.filename, cell: (row) => [h("a", { href: `/datasets/${row.id}` }, row.filename), h("div", { class: "muted code" }, row.id.slice(0, 12))] },
+  { key: "name", title: "Name", sort: (row) => row.filename, cell: nameOf },
   { key: "images", title: "Images", number: true, sort: (row) => row.images, cell: (row) => count(row.images) },
   { key: "classes", title: "Classes", number: true, sort: (row) => row.classes, cell: (row) => count(row.classes) },
   { key: "splits", title: "Splits", sort: (row) => row.splits.length, cell: (row) => row.splits.join(", ") },
@@ -69,6 +71,10 @@ const COLUMNS = [
   { key: "status", title: "Check", sort: (row) => row.rejected_count, cell: checkOf },
   { key: "created", title: "Came", sort: (row) => -row.created_at, cell: (row) => ago(row.created_at) },
 ];
+
+function nameOf(row) {
+  return [h("a", { href: `/datasets/${row.id}` }, row.filename), h("div", { class: "muted code" }, row.id.slice(0, 12))];
+}
 
 function checkOf(row) {
   const said = checkText(row);

@@ -1,4 +1,4 @@
-// How many images each class has in each split. A thousand classes are as quick as ten.
+// How many images each class has in each split, quick with a thousand classes too.
 
 import { announce, h } from "../../core/dom.js";
 import { count, several } from "../../core/format.js";
@@ -11,12 +11,14 @@ const FEW = 12; // classes that need no filter
 export function classTable({ splits, classes }) {
   const search = h("input", { id: "class-filter", type: "search", value: read("class", "") });
   // By place, since a split may be called anything.
-  const ofSplit = (split, at) => ({ key: `split${at + 1}`, title: split.name, number: true, sort: (row) => row.images[at], cell: (row) => number(row.images[at]) });
-  const found = table({
-    caption: "Images of each class in each split",
-    empty: "No class matches the filter.",
-    columns: [{ key: "class", title: "Class", sort: (row) => row.name, cell: (row) => [row.name, row.readable && h("div", { class: "muted small" }, row.readable)] }, ...splits.map(ofSplit)],
-  });
+  const ofSplit = (split, at) => {
+    const images = (row) => row.images[at];
+    return { key: `split${at + 1}`, title: split.name, number: true, sort: images, cell: (row) => number(images(row)) };
+  };
+  const named = (row) => [row.name, row.readable && h("div", { class: "muted small" }, row.readable)];
+  const columns = [{ key: "class", title: "Class", sort: (row) => row.name, cell: named }, ...splits.map(ofSplit)];
+  const found = table({ caption: "Images of each class in each split", empty: "No class matches the filter.", columns });
+  const filter = h("div", { class: "filters", hidden: classes.length <= FEW }, h("div", {}, h("label", { for: search.id }, "Filter classes"), search));
   let rows = [];
   let drawn = "";
 
@@ -32,7 +34,7 @@ export function classTable({ splits, classes }) {
   });
 
   return {
-    element: h("div", { class: "class-counts" }, h("div", { class: "filters", hidden: classes.length <= FEW }, h("div", {}, h("label", { for: search.id }, "Filter classes"), search)), found.element),
+    element: h("div", { class: "class-counts" }, filter, found.element),
     update(dataset) {
       const now = JSON.stringify(dataset.splits);
       if (now === drawn) return;

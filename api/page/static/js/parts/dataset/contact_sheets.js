@@ -40,7 +40,8 @@ function sheet(dataset, split, isOpen, toggle) {
       wait.remove();
       scroll.hidden = false;
     });
-    image.addEventListener("error", async () => show(box, await whyNot(address), h("button", { type: "button", class: "quiet", onclick: draw }, "Try again")));
+    const again = h("button", { type: "button", class: "quiet", onclick: draw }, "Try again");
+    image.addEventListener("error", async () => show(box, await whyNot(address), again));
     show(box, wait, scroll, h("p", { class: "small" }, h("a", { href: address }, `Open the picture of ${split.name}`)));
   }
 

@@ -5,6 +5,8 @@ import { h } from "../../core/dom.js";
 import { bytes, count, moment } from "../../core/format.js";
 import { dialog } from "../dialog.js";
 
+const LAST = "With its only file the data set is gone from here. Jobs that used it stay as they are.";
+
 /** `deleting()` is called before a file is; without it none can be. */
 export function facts(dataset, deleting) {
   const rows = [
@@ -20,17 +22,18 @@ export function facts(dataset, deleting) {
 }
 
 function fileRow(dataset, file, deleting) {
+  const confirm = () => remove(dataset, file, deleting);
   return h(
     "div",
     { class: "file" },
     h("a", { class: "code", href: `/v1/files/${file}/content`, download: "" }, file),
-    deleting && h("button", { type: "button", class: "danger", "aria-label": `Delete ${file}`, onclick: () => remove(dataset, file, deleting) }, "Delete"),
+    deleting && h("button", { type: "button", class: "danger", "aria-label": `Delete ${file}`, onclick: confirm }, "Delete"),
   );
 }
 
 function remove(dataset, file, deleting) {
   const isLast = dataset.files.length === 1;
-  const words = isLast ? "With its only file the data set is gone from here. Jobs that used it stay as they are." : "The data set stays: another file holds the same.";
+  const words = isLast ? LAST : "The data set stays: another file holds the same.";
   const work = async () => {
     deleting();
     await ask("DELETE", `/v1/files/${file}`);

@@ -34,33 +34,62 @@ function notChecked(uses) {
 function ofNames(dataset) {
   const train = dataset.splits.find((split) => split.name === TRAIN);
   const trained = new Set(dataset.classes);
-  const unknown = dataset.splits.flatMap((split) => split.classes.filter((each) => !trained.has(each.name)).map((each) => `${split.name}/${each.name}`));
-  const empty = dataset.splits.flatMap((split) => split.empty_classes.map((name) => `${split.name}/${name}`));
+  const within = (split, names) => names.map((name) => `${split.name}/${name}`);
+  const unknown = dataset.splits.flatMap((split) => within(split, split.classes.map((each) => each.name).filter((name) => !trained.has(name))));
+  const empty = dataset.splits.flatMap((split) => within(split, split.empty_classes));
+  const others = dataset.ignored_count;
   return [
     !train && plain("There is no train among its splits, so it can be scored and not trained on."),
     train && train.classes.length < 2 && bad("There is only one class to train on", "At least two are needed, each in a folder of its own."),
-    unknown.length && bad(several(unknown.length, "class folder is not trained on", "class folders are not trained on"), "Their splits cannot be scored. Name them as in train, or leave them out.", unknown),
-    empty.length && bad(several(empty.length, "class folder has no image", "class folders have no image"), "Fill them or remove them; in train a job refuses them.", empty),
-    dataset.ignored_count && plain(several(dataset.ignored_count, "file is no image and is passed over.", "files are no images and are passed over."), dataset.ignored, dataset.ignored_count),
+    unknown.length &&
+      bad(
+        several(unknown.length, "class folder is not trained on", "class folders are not trained on"),
+        "Their splits cannot be scored. Name them as in train, or leave them out.",
+        unknown,
+      ),
+    empty.length &&
+      bad(several(empty.length, "class folder has no image", "class folders have no image"), "Fill them or remove them; in train a job refuses them.", empty),
+    others && plain(several(others, "file is no image and is passed over.", "files are no images and are passed over."), dataset.ignored, others),
   ].filter(Boolean);
 }
 
 function ofImages({ duplicates, rejected, rejected_count: unreadable }) {
+  const { across_splits_count: across, conflicting_labels_count: conflicting, repeated_count: repeated } = duplicates ?? {};
   return [
-    unreadable && bad(several(unreadable, "file cannot be read", "files cannot be read"), "A job passes over a few such files. Replace them or take them out.", (rejected ?? []).map((each) => [h("span", { class: "code" }, each.file), h("div", {}, each.reason)]), unreadable),
-    duplicates?.across_splits_count &&
-      bad(several(duplicates.across_splits_count, "image is in two splits", "images are in two splits"), "A score on an image that was trained on says nothing, and a job refuses it. Take it out of one.", duplicates.across_splits.map(same), duplicates.across_splits_count),
-    duplicates?.conflicting_labels_count &&
-      bad(several(duplicates.conflicting_labels_count, "image has two labels", "images have two labels"), "One of the two is wrong.", duplicates.conflicting_labels.map(same), duplicates.conflicting_labels_count),
-    duplicates?.repeated_count && plain(several(duplicates.repeated_count, "image is there again in its class, which does no harm.", "images are there again in their class, which does no harm.")),
+    unreadable &&
+      bad(
+        several(unreadable, "file cannot be read", "files cannot be read"),
+        "A job passes over a few such files. Replace them or take them out.",
+        (rejected ?? []).map((each) => [h("span", { class: "code" }, each.file), h("div", {}, each.reason)]),
+        unreadable,
+      ),
+    across &&
+      bad(
+        several(across, "image is in two splits", "images are in two splits"),
+        "A score on an image that was trained on says nothing, and a job refuses it. Take it out of one.",
+        duplicates.across_splits.map(same),
+        across,
+      ),
+    conflicting &&
+      bad(
+        several(conflicting, "image has two labels", "images have two labels"),
+        "One of the two is wrong.",
+        duplicates.conflicting_labels.map(same),
+        conflicting,
+      ),
+    repeated && plain(`${several(repeated, "image is there again in its class", "images are there again in their class")}, which does no harm.`),
   ].filter(Boolean);
 }
 
 const same = (group) => group.map((name, at) => h("div", { class: "code" }, at ? `= ${name}` : name));
 
-const bad = (what, advice, items = [], total = items.length) => ({ isBad: true, element: entry([h("strong", { class: "warn" }, what), `. ${advice}`], items, total) });
+function bad(what, advice, items = [], total = items.length) {
+  return { isBad: true, element: entry([h("strong", { class: "warn" }, what), `. ${advice}`], items, total) };
+}
 
-const plain = (text, items = [], total = items.length) => ({ isBad: false, element: entry([text], items, total) });
+function plain(text, items = [], total = items.length) {
+  return { isBad: false, element: entry([text], items, total) };
+}
 
 function entry(text, items, total) {
   return h(

@@ -15,7 +15,10 @@ export function jobsWith(uses) {
   return h(
     "ul",
     { class: "uses" },
-    uses.slice(0, SHOWN).map((job) => h("li", {}, h("a", { href: `/jobs/${job.id}` }, job.suffix ?? job.id), " ", statusBadge(job.status), " ", h("span", { class: "muted" }, `${job.method.type} on ${job.model}, ${ago(job.created_at)}`))),
+    uses.slice(0, SHOWN).map((job) => {
+      const what = h("span", { class: "muted" }, `${job.method.type} on ${job.model}, ${ago(job.created_at)}`);
+      return h("li", {}, h("a", { href: `/jobs/${job.id}` }, job.suffix ?? job.id), " ", statusBadge(job.status), " ", what);
+    }),
     more > 0 && h("li", {}, `and ${count(more)} older`),
   );
 }

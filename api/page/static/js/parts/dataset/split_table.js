@@ -9,7 +9,8 @@ export function splitTable(dataset) {
   const rows = dataset.splits.map((split) => {
     const sizes = split.classes.map((each) => each.images);
     const [fewest, most] = [Math.min(...sizes), Math.max(...sizes)];
-    return [split.name, OWN[split.name] ?? "shifted", count(split.images), count(split.classes.length), fewest === most ? count(fewest) : `${count(fewest)} to ${count(most)}`];
+    const each = fewest === most ? count(fewest) : `${count(fewest)} to ${count(most)}`;
+    return [split.name, OWN[split.name] ?? "shifted", count(split.images), count(split.classes.length), each];
   });
   return plainTable("Splits", ["Split", "What it is", "Images", "Classes", "Images of a class"], rows, 2);
 }
@@ -24,6 +25,8 @@ export function groupTable(dataset) {
 
 function plainTable(caption, titles, rows, firstNumber) {
   const look = (at) => at >= firstNumber && "number";
+  const heading = (text, at) => h("th", { scope: "col", role: "columnheader", class: look(at) }, text);
+  const cell = (text, at) => h("td", { role: "cell", class: look(at), dataset: { title: titles[at] } }, h("div", {}, text));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
@@ -31,8 +34,8 @@ function plainTable(caption, titles, rows, firstNumber) {
       "table",
       { class: "stacks", role: "table" },
       h("caption", { class: "sr-only" }, caption),
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, titles.map((text, at) => h("th", { scope: "col", role: "columnheader", class: look(at) }, text)))),
-      h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, row.map((text, at) => h("td", { role: "cell", class: look(at), dataset: { title: titles[at] } }, h("div", {}, text)))))),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, titles.map(heading))),
+      h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, row.map(cell)))),
     ),
   );
 }

@@ -4,6 +4,8 @@
 import { h } from "../../core/dom.js";
 import { chosen, dropped } from "./pick.js";
 
+const LAYOUT =
+  "One folder for each class, inside train, test and one more folder for each shifted split, such as sketch/cat/1.jpg. With class folders alone, all is train.";
 const ARCHIVES = ".zip,.tar,.tgz,.gz,.zst,.parquet";
 
 /**
@@ -32,7 +34,7 @@ export function dropArea(take) {
     "section",
     { class: "drop", "aria-label": "New data set" },
     h("p", {}, h("strong", {}, "Drop a folder or an archive of images here")),
-    h("p", { class: "muted" }, "One folder for each class, inside train, test and one more folder for each shifted split, such as sketch/cat/1.jpg. With class folders alone, all is train."),
+    h("p", { class: "muted" }, LAYOUT),
     h(
       "div",
       { class: "actions center" },

@@ -63,7 +63,9 @@ export class FolderZip {
 
   async #putLarge(entry, data, start, end, put) {
     const to = Math.min(end, data + entry.file.size);
-    for (let at = Math.max(start, data); at < to; at += AT_ONCE) put(await bytesOf(entry.file, at - data, Math.min(to, at + AT_ONCE) - data, entry.path), at);
+    for (let at = Math.max(start, data); at < to; at += AT_ONCE) {
+      put(await bytesOf(entry.file, at - data, Math.min(to, at + AT_ONCE) - data, entry.path), at);
+    }
   }
 
   async #ending() {
@@ -96,7 +98,8 @@ export class FolderZip {
       view.setBigUint64(at + 4, BigInt(END64 - 12), true);
       view.setUint16(at + 12, MADE_ON_UNIX | ZIP64_VERSION, true);
       view.setUint16(at + 14, ZIP64_VERSION, true);
-      for (const [place, value] of [[24, count], [32, count], [40, this.directorySize], [48, this.directoryOffset]]) view.setBigUint64(at + place, BigInt(value), true);
+      const numbers = [count, count, this.directorySize, this.directoryOffset];
+      numbers.forEach((value, index) => view.setBigUint64(at + 24 + 8 * index, BigInt(value), true));
       at += END64;
       view.setUint32(at, 0x07064b50, true);
       view.setBigUint64(at + 8, BigInt(this.directoryOffset + this.directorySize), true);
@@ -135,8 +138,11 @@ function kept(view, at, entry, crc) {
 
 async function checksum(entry, content = null) {
   if (entry.crc !== null) return entry.crc;
+  const { file, path } = entry;
   let value = content ? crc32(content) : 0;
-  for (let at = content ? entry.file.size : 0; at < entry.file.size; at += AT_ONCE) value = crc32(await bytesOf(entry.file, at, Math.min(entry.file.size, at + AT_ONCE), entry.path), value);
+  for (let at = content ? file.size : 0; at < file.size; at += AT_ONCE) {
+    value = crc32(await bytesOf(file, at, Math.min(file.size, at + AT_ONCE), path), value);
+  }
   entry.crc = value;
   return value;
 }

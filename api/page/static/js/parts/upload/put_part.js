@@ -34,7 +34,7 @@ export function putPart(upload, number, bytes, digest, { signal, progress }) {
       if (signal.aborted) reject(signal.reason);
       else if (request.status === 0) reject(new Unreachable());
       else if (request.status === 401) signIn(); // the page is about to go
-      else if (request.status >= 300) reject(new ApiError(request.status, errorOf(request.responseText), Number(request.getResponseHeader("retry-after")) || null));
+      else if (request.status >= 300) reject(refusal(request));
       else resolve();
     });
     if (signal.aborted) return reject(signal.reason);
@@ -43,6 +43,10 @@ export function putPart(upload, number, bytes, digest, { signal, progress }) {
     watch(STILL);
     return request.send(form);
   });
+}
+
+function refusal(request) {
+  return new ApiError(request.status, errorOf(request.responseText), Number(request.getResponseHeader("retry-after")) || null);
 }
 
 function errorOf(text) {

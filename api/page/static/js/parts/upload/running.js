@@ -16,7 +16,8 @@ export function runningCard(source, sending, cancel) {
   const bar = h("progress", { max: "1", value: 0, "aria-label": `Sending ${source.name}` });
   const line = h("p", {});
   const more = h("p", { class: "muted small" });
-  const pause = h("button", { type: "button", class: "quiet", onclick: () => (sending().state === "paused" ? sending().goOn() : sending().pause()) });
+  const turn = () => (sending().state === "paused" ? sending().goOn() : sending().pause());
+  const pause = h("button", { type: "button", class: "quiet", onclick: turn });
   const stop = h("button", { type: "button", class: "danger", onclick: cancel }, "Cancel");
   const element = h(
     "section",

@@ -168,7 +168,8 @@ export class Sending {
   async #completed() {
     this.#turn = null;
     const { signal } = this.#end;
-    const complete = () => post(`/v1/uploads/${this.upload.id}/complete`, {}, { signal: AbortSignal.any([signal, AbortSignal.timeout(COMPLETION)]) });
+    const soon = () => AbortSignal.any([signal, AbortSignal.timeout(COMPLETION)]);
+    const complete = () => post(`/v1/uploads/${this.upload.id}/complete`, {}, { signal: soon() });
     try {
       const { file } = await this.#patiently("completing", complete, signal);
       forget(this.upload.id);

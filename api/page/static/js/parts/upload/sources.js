@@ -15,6 +15,7 @@ const REFUSED = [
   ["one image", [0x89, 0x50, 0x4e, 0x47]],
   ["a PDF document", [0x25, 0x50, 0x44, 0x46]],
 ];
+const TAKEN = "Drop the folder itself, or a ZIP, TAR (also with gzip or Zstandard) or Parquet file of it.";
 const LONGEST = 4; // bytes of those
 
 /** {name, size, type, folder, files, about, read(start, end)} of what `pick.js` gives. Throws Unusable. */
@@ -26,13 +27,15 @@ async function archive(file) {
   if (!file.size) throw new Unusable(`${file.name} is empty.`);
   const start = await bytesOf(file, 0, Math.min(file.size, LONGEST));
   const what = REFUSED.find(([, magic]) => magic.every((byte, at) => start[at] === byte))?.[0];
-  if (what) throw new Unusable(`${file.name} is ${what}. Drop the folder itself, or a ZIP, TAR (also with gzip or Zstandard) or Parquet file of it.`);
+  if (what) throw new Unusable(`${file.name} is ${what}. ${TAKEN}`);
   const type = file.type || "application/octet-stream";
-  return { name: file.name, size: file.size, type, folder: false, files: 1, about: "", read: (from, to) => bytesOf(file, from, to) };
+  const read = (from, to) => bytesOf(file, from, to);
+  return { name: file.name, size: file.size, type, folder: false, files: 1, about: "", read };
 }
 
 function zipOf({ name, entries, images, left }) {
   const zip = new FolderZip(entries);
   const about = `${several(images, "image")}${left ? `; other files are left out: ${count(left)}` : ""}`;
-  return { name: `${name}.zip`, size: zip.size, type: "application/zip", folder: true, files: entries.length, about, read: (from, to) => zip.read(from, to) };
+  const read = (from, to) => zip.read(from, to);
+  return { name: `${name}.zip`, size: zip.size, type: "application/zip", folder: true, files: entries.length, about, read };
 }

@@ -17,7 +17,8 @@ export function unfinishedUploads({ choose, isOurs }) {
     try {
       const uploads = (await pending()).filter((upload) => !isOurs(upload.id));
       const rows = await Promise.all(uploads.map(row));
-      show(element, rows.length > 0 && h("section", { class: "notice", "aria-label": "Not finished" }, h("h2", {}, "Not finished"), h("ul", { class: "unfinished" }, rows)));
+      const section = () => h("section", { class: "notice", "aria-label": "Not finished" }, h("h2", {}, "Not finished"), h("ul", { class: "unfinished" }, rows));
+      show(element, rows.length > 0 && section());
     } catch (error) {
       show(element, failure(error));
       if (!isKnown(error)) throw error;
@@ -28,22 +29,22 @@ export function unfinishedUploads({ choose, isOurs }) {
     const [parts, isBusy] = await Promise.all([partsOf(upload), isBeingSent(upload.id)]);
     const there = parts.reduce((sum, part) => sum + part.bytes, 0);
     const before = remembered(upload.id);
-    const kinds = { folder: before ? before.folder : upload.filename.endsWith(".zip"), archive: !before?.folder };
+    const files = before?.folder ? `, of ${several(before.files, "file")}` : "";
+    const where = before ? "" : " in another place, by lipsum push perhaps";
     return h(
       "li",
       {},
       h("strong", {}, upload.filename),
-      h("div", { class: "muted small" }, `${bytes(there)} of ${bytes(upload.bytes)} arrived${before?.folder ? `, of ${several(before.files, "file")}` : ""}; begun ${ago(upload.created_at)}${before ? "" : " in another place, by lipsum push perhaps"}.`),
-      isBusy
-        ? h("p", { class: "small" }, "It is being sent in another tab.")
-        : h(
-            "div",
-            { class: "actions" },
-            kinds.folder && h("button", { type: "button", class: "quiet", onclick: () => choose("folder", upload) }, "Choose the same folder to go on"),
-            kinds.archive && h("button", { type: "button", class: "quiet", onclick: () => choose("archive", upload) }, "Choose the same archive to go on"),
-            h("button", { type: "button", class: "danger", onclick: () => discard(upload), "aria-label": `Discard ${upload.filename}` }, "Discard"),
-          ),
+      h("div", { class: "muted small" }, `${bytes(there)} of ${bytes(upload.bytes)} arrived${files}; begun ${ago(upload.created_at)}${where}.`),
+      isBusy ? h("p", { class: "small" }, "It is being sent in another tab.") : h("div", { class: "actions" }, ways(upload, before)),
     );
+  }
+
+  function ways(upload, before) {
+    const mayBe = { folder: before ? before.folder : upload.filename.endsWith(".zip"), archive: !before?.folder };
+    const again = (kind) => mayBe[kind] && h("button", { type: "button", class: "quiet", onclick: () => choose(kind, upload) }, `Choose the same ${kind} to go on`);
+    const name = { "aria-label": `Discard ${upload.filename}` };
+    return [again("folder"), again("archive"), h("button", { type: "button", class: "danger", onclick: () => discard(upload), ...name }, "Discard")];
   }
 
   function discard(upload) {
